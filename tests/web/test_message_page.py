@@ -22,6 +22,7 @@ from zajil.read.indexer import Indexer
 from zajil.store.engine.open import Store
 from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.message_changes import PutMessage, put_messages
+from zajil.store.mail.right_changes import ChangeRights, Grant, change_rights
 from zajil.store.mail.summaries import newest_summaries
 from zajil.store.people.settings import NewSettings, set_settings
 from zajil.web.webmail.conversation_page import MOST_WHOLE
@@ -379,6 +380,25 @@ def test_the_state_of_an_open_message(store: Store) -> None:
             assert (await basim.get(f"{inbox}/1/state")).status == 404
             await amal.post(inbox, uid="1", action="delete")
             assert (await amal.get(f"{inbox}/1/state")).status == 404
+
+    asyncio.run(scenario())
+
+
+def test_a_mailbox_that_may_be_read_but_not_seen_has_no_pages(sqlite_store: Store) -> None:
+    """So nothing in it is marked as read (RFC 4314 section 2.1)."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            message = threaded(1)
+            message.add_attachment(letter())
+            site.deliver("amal", message)
+            inbox, entry = site.inbox("amal"), site.entry("amal")
+            grant = Grant("basim", frozenset("rs"))
+            site.store.write_now(change_rights, ChangeRights(entry.account_id, "INBOX", grant))
+            basim = await member(site, "basim")
+            for path in ("", "/1", "/1?alone=1", "/1/state", "/1/enclosed/2"):
+                assert (await basim.get(inbox + path)).status == 404, path
+            assert unread(site, entry.inbox) == [1]
 
     asyncio.run(scenario())
 

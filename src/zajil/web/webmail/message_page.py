@@ -145,6 +145,8 @@ class MessagePages:
             return boxes, found, thread, newest
 
         boxes, found, thread, newest = await self._store.read(load, account.account_id)
+        if (current := boxes.get(place[0])) is None:
+            raise HTTPException(404)
         if await keep_now(self._store, newest):
             # A message that has just come joins its conversation now.
             boxes, found, thread, _ = await self._store.read(load, account.account_id)
@@ -152,7 +154,7 @@ class MessagePages:
             visitor,
             "letter_state.html",
             boxes=boxes,
-            current=boxes.get(place[0]),
+            current=current,
             address=f"/mail/{place[0]}/{place[1]}",
             found=found,
             rows=[row for piece in lay_out(boxes, thread, {}, place) for row in piece.rows],
@@ -169,11 +171,13 @@ class MessagePages:
             raise HTTPException(404)
         view = show_message(inner)
         boxes = await self._boxes(account)
+        if (current := boxes.get(mailbox_id)) is None:
+            raise HTTPException(404)
         return self._pages.render(
             visitor,
             "enclosed.html",
             boxes=boxes,
-            current=boxes.get(mailbox_id),
+            current=current,
             place=f"/mail/{mailbox_id}/{uid}",
             number=number,
             view=view,

@@ -66,7 +66,7 @@ class LoadedLetter:
     """What the store says of one message."""
 
     place: Place
-    box: Box | None
+    box: Box
     found: Message
     letter: ReadLetter
     answer: tuple[str, int] | None
@@ -79,7 +79,7 @@ class LoadedLetter:
     @property
     def is_draft(self) -> bool:
         """Whether it is written on, not read."""
-        return "\\Draft" in self.found.flags or (self.box is not None and self.box.role == "drafts")
+        return "\\Draft" in self.found.flags or self.box.role == "drafts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,13 @@ class LetterReader:
         self._hostname = hostname
 
     def load(self, conn: Any, account: Account, boxes: Boxes, place: Place) -> LoadedLetter:
-        """Read a message of an account; 404 if there is none. A query: ``store.read`` runs it."""
+        """Read a message of an account; 404 if there is none. A query: ``store.read`` runs it.
+
+        A mailbox that the account may read, but not see (RFC 4314 section 2.1), has no pages.
+        """
+        box = boxes.get(place[0])
+        if box is None:
+            raise HTTPException(404)
         read = partial(read_letter, hostname=self._hostname)
         found, letter = open_message(conn, self._store, account.account_id, place, read)
         # Security: what a program put there may bring any result in our name.
@@ -133,7 +139,7 @@ class LetterReader:
         if sent is not None and letter.event is not None:
             uid, to = letter.event[1].uid, letter.view.message_id
             answer = find_own_answer(conn, self._store, sent.mailbox_id, to, uid)
-        box, now_ms = boxes.get(place[0]), self._clock.now_ms()
+        now_ms = self._clock.now_ms()
         return LoadedLetter(
             place=place,
             box=box,
@@ -158,8 +164,6 @@ class LetterReader:
             loaded: the message.
         """
         box, found, letter = loaded.box, loaded.found, loaded.letter
-        if box is None:
-            raise HTTPException(404)
         view, event = letter.view, letter.event
         warnings = await self._warnings(box, found, account)
         asks = visitor.choices.receipts == "ask" and not warnings.is_deceit
