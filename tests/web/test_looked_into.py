@@ -94,6 +94,19 @@ def test_a_message_that_is_opened_by_its_address_counts(sqlite_store: Store, pat
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("way", ["reply", "forward"])
+def test_an_answer_that_quotes_a_message_counts(sqlite_store: Store, way: str) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            site.deliver("basim", letter("Tulips"))
+            await share(site, "basim", "amal")
+            amal, box = await member(site, "amal"), site.entry("basim").inbox
+            assert "Tulips" in (await amal.get(f"/compose?{way}={box}.1")).text
+            assert len(openings(sqlite_store)) == 1
+
+    asyncio.run(scenario())
+
+
 def test_what_may_not_be_read_is_not_recorded(sqlite_store: Store) -> None:
     async def scenario() -> None:
         async with visiting(sqlite_store) as site:

@@ -18,9 +18,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from zajil.login.account import Account
 from zajil.operations.drafts import DraftPlace
+from zajil.operations.openings import Openings
 from zajil.read.paragraphs import find_direction
 from zajil.read.shown import show_message
 from zajil.store.mail.mailboxes import find_role
+from zajil.web.access import actor_of
 from zajil.web.language import Language
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
@@ -60,9 +62,12 @@ _ANYWAY = "-anyway"
 class Writing:
     """The form, saving and sending what it holds."""
 
-    def __init__(self, pages: Pages, services: WebServices, notices: Notices) -> None:
+    def __init__(
+        self, pages: Pages, services: WebServices, notices: Notices, openings: Openings
+    ) -> None:
         self._pages = pages
         self._notices = notices
+        self._openings = openings
         self._services = services
         self._store = services.store
         self._letters = Letters(services)
@@ -126,6 +131,7 @@ class Writing:
             lambda conn: open_message(conn, self._store, account.account_id, at, bytes),
             account.account_id,
         )
+        await self._openings.note_mailbox(actor_of(request, account), place.mailbox_id)
         view = show_message(data)
         if kind == "forward":
             enclosed = query.get("as") == "attachment"
