@@ -324,8 +324,10 @@ class LoginService:
             proof = Proof(row.password_hash)
         else:
             proof = Proof(app.password_hash, app.app_password_id)
-            self._uses.setdefault(app.app_password_id, app.last_used_ms or 0)
         account = await self._account(row, proof)
+        if app is not None:
+            # After the last wait: a change of the directory meanwhile makes all uses forgotten.
+            self._uses.setdefault(app.app_password_id, app.last_used_ms or 0)
         self._passwords.remember(question, account, generation)
         return account
 
