@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zajil.config.load import (
+    REMOVED,
     RENAMED,
     BadConfiguration,
     apply_override,
@@ -93,6 +94,11 @@ def mistake(text: str, *overrides: str) -> BadConfiguration:
             '[limits]\npending = "1KiB"',
             "/etc/z.toml: limits.pending: it was renamed to limits.max_pending_bytes",
         ),
+        (
+            "[check.sender]\nbimi = true",
+            "/etc/z.toml: check.sender.bimi: it was removed: delete the line; logos of senders"
+            " need web.bimi_roots now",
+        ),
     ],
     ids=lambda text: text.replace("\n", " ")[:40],
 )
@@ -115,6 +121,7 @@ def test_the_names_of_fields_are_no_options() -> None:
 def test_each_renamed_option_has_a_new_name_that_exists() -> None:
     assert RENAMED.keys().isdisjoint(option_names())
     assert set(RENAMED.values()) <= set(option_names())
+    assert REMOVED.keys().isdisjoint(option_names())
 
 
 def test_the_value_of_each_option_is_found_by_its_name() -> None:

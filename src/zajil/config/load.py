@@ -176,6 +176,8 @@ def _mistake(detail: ErrorDetails, file: str, overridden: set[str]) -> BadConfig
                 source = "--set"  # an override made the unknown table
             if option in RENAMED:
                 return BadConfiguration(source, option, f"it was renamed to {RENAMED[option]}")
+            if option in REMOVED:
+                return BadConfiguration(source, option, f"it was removed: {REMOVED[option]}")
             reason = "there is no such option" if len(names) > 1 else "there is no such table"
             return BadConfiguration(source, option, reason, _near(names))
         case "missing":
@@ -235,3 +237,5 @@ RENAMED = {
     "submit.future_release_max": "submit.max_future_release",
 }
 """Options under another name in earlier versions: a file that still has the old one is told."""
+REMOVED = {"check.sender.bimi": "delete the line; logos of senders need web.bimi_roots now"}
+"""Options of earlier versions that are gone, and what to do."""

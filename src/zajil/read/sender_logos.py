@@ -21,6 +21,7 @@ from zajil.mailauth.mark_certificate import MAX_BYTES, Mark, MarkRoots, verify_m
 from zajil.net.logger import get_logger
 from zajil.read.guarded_fetch import FetchFailed, GuardedFetcher
 from zajil.read.logo_question import LogoQuestion
+from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
 from zajil.store.mail.sender_logos import KeptLogo, get_logo, keep_logos
 
@@ -71,10 +72,7 @@ class LogoFinder:
         """Return what is known of a logo; what is not known is looked up, once.
 
         Nobody waits for the look-ups of others: where there are too many, there is no logo for now,
-        and that is not kept.
-
-        Raises:
-            StoreUnavailable: what was found cannot be kept.
+        and that is not kept. What was found is returned also where it cannot be kept.
         """
         lock = self._locks.setdefault(question, asyncio.Lock())
         async with lock:
@@ -85,7 +83,10 @@ class LogoFinder:
                 return self._none(question)
             async with self._slots:
                 known = await self._look_up(question)
-            await self._store.write(keep_logos, known)
+            try:
+                await self._store.write(keep_logos, known)
+            except StoreError as error:
+                get_logger().warning("cannot keep a logo", reason=str(error))
             return known
 
     async def _known(self, question: LogoQuestion) -> KeptLogo | None:

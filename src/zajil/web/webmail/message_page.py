@@ -20,6 +20,7 @@ from zajil.read.guarded_fetch import FetchFailed, GuardedFetcher
 from zajil.read.indexer import ListPage, keep_now, read_page
 from zajil.read.shown import show_message
 from zajil.read.unsubscribe import ONE_CLICK
+from zajil.store.engine.errors import StoreError
 from zajil.store.mail.conversations import ThreadMessage
 from zajil.store.mail.messages import Message
 from zajil.web.access import actor_of
@@ -266,11 +267,17 @@ class MessagePages:
         return _Loaded(boxes=boxes, opened=opened, thread=thread, unread=unread)
 
     async def _mark(self, request: Request, account: Account, whole: list[LoadedLetter]) -> bool:
-        """Mark messages as read, and return whether one was not."""
+        """Mark messages as read, and return whether one was not.
+
+        Mail can be read also where nothing can be written: then they stay unread.
+        """
         unread = [one.place for one in whole if "\\Seen" not in one.found.flags]
         actor = actor_of(request, account)
-        for mailbox_id, uids in by_mailbox(unread).items():
-            await set_flag(self._operations, actor, mailbox_id, uids, "\\Seen", is_set=True)
+        try:
+            for mailbox_id, uids in by_mailbox(unread).items():
+                await set_flag(self._operations, actor, mailbox_id, uids, "\\Seen", is_set=True)
+        except StoreError as error:
+            get_logger().warning("cannot mark messages as read", reason=str(error))
         return bool(unread)
 
     async def _boxes(self, account: Account) -> Boxes:
