@@ -70,7 +70,7 @@ class TestAuthority:
 
     def keeper(self, *names: str) -> TlsKeeper:
         """Make a new certificate for host names, and what a service of ours takes it from."""
-        return TlsKeeper(*self.issue(*names))
+        return TlsKeeper([self.issue(*names)])
 
     def server_context(self, *names: str) -> ssl.SSLContext:
         """Make the TLS context of a server with a certificate for these names."""

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kit.certificates import TestAuthority
-from zajil.tls.context import BadCertificate
-from zajil.tls.keeper import TlsKeeper
+from zajil.tls.context import BadCertificate, CertificateAndKey, read_pair
+from zajil.tls.keeper import NoCertificate, TlsKeeper
+from zajil.tls.self_signed import make_self_signed
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +28,15 @@ class Connection:
 
     def __init__(
         self,
-        keeper: TlsKeeper,
+        keeper: TlsKeeper | ssl.SSLContext,
         client: ssl.SSLContext,
-        name: str,
+        name: str | None,
         session: ssl.SSLSession | None = None,
     ) -> None:
         to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.client = client.wrap_bio(to_client, to_server, False, name, session=session)
-        self.server = keeper.context.wrap_bio(to_server, to_client, True)
+        context = keeper.context if isinstance(keeper, TlsKeeper) else keeper
+        self.server = context.wrap_bio(to_server, to_client, True)
         done: set[ssl.SSLObject] = set()
         while len(done) < 2:
             for end in (self.client, self.server):
@@ -56,9 +58,9 @@ def test_old_connections_live_and_new_ones_get_the_new_certificate(
     authority: TestAuthority,
 ) -> None:
     client = authority.client_context()
-    keeper = TlsKeeper(*authority.issue("old.test"))
+    keeper = TlsKeeper([authority.issue("old.test")])
     old = Connection(keeper, client, "old.test")
-    assert keeper.replace(*authority.issue("new.test"))
+    assert keeper.replace([authority.issue("new.test")])
     Connection(keeper, client, "new.test")
     with pytest.raises(ssl.SSLCertVerificationError):
         Connection(keeper, client, "old.test")
@@ -75,11 +77,11 @@ def test_other_contents_of_the_same_files_are_another_certificate(
             shutil.copyfile(source, target)
 
     install(authority.issue("one.test"))
-    keeper = TlsKeeper(*files)
-    assert not keeper.replace(*files)
+    keeper = TlsKeeper([files])
+    assert not keeper.replace([files])
     install(authority.issue("two.test"))
-    assert keeper.replace(*files)
-    assert not keeper.replace(*files)
+    assert keeper.replace([files])
+    assert not keeper.replace([files])
     Connection(keeper, authority.client_context(), "two.test")
 
 
@@ -87,23 +89,97 @@ def test_a_certificate_that_cannot_be_used_replaces_nothing(
     authority: TestAuthority, tmp_path: Path
 ) -> None:
     pair = authority.issue("good.test")
-    keeper = TlsKeeper(*pair)
+    keeper = TlsKeeper([pair])
     other, _ = authority.issue("other.test")
     for files in ((other, pair[1]), (tmp_path / "none.pem", pair[1])):
         with pytest.raises(BadCertificate):
-            keeper.replace(*files)
-    assert keeper.certificate == pair[0]
-    assert not keeper.replace(*pair)
+            keeper.replace([files])
+    assert keeper.own_certificates == (pair[0],)
+    assert not keeper.replace([pair])
     Connection(keeper, authority.client_context(), "good.test")
+
+
+def presented(keeper: TlsKeeper, name: str | None, *, web: bool = False) -> list[str]:
+    """Return the names in the certificate that a client gets, in a handshake."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    if web:
+        client.set_alpn_protocols(["h2", "http/1.1"])
+    context = keeper.web_context if web else keeper.context
+    connection = Connection(context, client, name)
+    assert connection.client.selected_alpn_protocol() == ("http/1.1" if web else None)
+    content = connection.client.getpeercert(binary_form=True)
+    assert content
+    names = x509.load_der_x509_certificate(content).extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+    return names.value.get_values_for_type(x509.DNSName)
+
+
+def offered(authority: TestAuthority, *names: str) -> CertificateAndKey:
+    return read_pair(*authority.issue(*names))
+
+
+@pytest.mark.parametrize("web", [False, True])
+def test_the_name_that_the_client_asks_for_chooses(authority: TestAuthority, web: bool) -> None:
+    """RFC 6066 section 3; own files first, a wildcard stands for one label."""
+    own = [authority.issue("mail.own.test"), authority.issue("*.wild.test", "wild.test")]
+    keeper = TlsKeeper(own, hostname="mail.own.test")
+    keeper.offer(
+        {
+            "mta-sts.a.test": offered(authority, "mta-sts.a.test"),
+            "b.wild.test": offered(authority, "b.wild.test"),
+            "*.c.test": offered(authority, "*.c.test"),
+        }
+    )
+    for name, expected in (
+        ("mail.own.test", "mail.own.test"),
+        ("MAIL.own.test", "mail.own.test"),
+        ("mta-sts.a.test", "mta-sts.a.test"),
+        ("b.wild.test", "*.wild.test"),
+        ("x.b.wild.test", "mail.own.test"),
+        ("d.c.test", "*.c.test"),
+        ("unknown.test", "mail.own.test"),
+        (None, "mail.own.test"),
+    ):
+        assert presented(keeper, name, web=web)[0] == expected, name
+
+
+def test_without_files_a_fallback_is_presented_until_the_store_has_a_certificate(
+    authority: TestAuthority,
+) -> None:
+    fallback = make_self_signed(("mail.x.test",), 0)
+    keeper = TlsKeeper([], hostname="mail.x.test", fallback=fallback)
+    assert keeper.find("mail.x.test") == fallback
+    pair = offered(authority, "mail.x.test")
+    keeper.offer({"mail.x.test": pair, "mta-sts.y.test": offered(authority, "mta-sts.y.test")})
+    for name in (None, "mail.x.test", "else.test"):
+        assert keeper.find(name) == pair
+        Connection(keeper, authority.client_context(), "mail.x.test")
+    keeper.offer({"mail.x.test": CertificateAndKey(b"junk", b"junk")})
+    assert presented(keeper, "mail.x.test") == ["mail.x.test"]
+    keeper.offer({})
+    assert keeper.find("mta-sts.y.test") == fallback
+    with pytest.raises(NoCertificate):
+        TlsKeeper([])
+
+
+def test_a_key_of_the_store_is_not_written_to_a_disk(
+    authority: TestAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = offered(authority, "mail.x.test")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    keeper = TlsKeeper([], fallback=pair)
+    assert presented(keeper, None) == ["mail.x.test"]
 
 
 def test_a_client_resumes_with_its_ticket_after_a_replacement(authority: TestAuthority) -> None:
     """All workers are forked with the same ticket keys, and keep them."""
     client = authority.client_context()
     pair = authority.issue("mx.test")
-    keeper = TlsKeeper(*pair)
+    keeper = TlsKeeper([pair])
     first = Connection(keeper, client, "mx.test")
-    keeper.replace(*authority.issue("mx.test"))
+    keeper.replace([authority.issue("mx.test")])
     again = Connection(keeper, client, "mx.test", first.client.session)
     assert again.client.session_reused
 
@@ -112,8 +188,8 @@ def test_a_key_of_another_kind_takes_the_place_of_the_old_one(
     authority: TestAuthority, tmp_path: Path
 ) -> None:
     """OpenSSL keeps a certificate for each kind of key; clients prefer ECDSA."""
-    keeper = TlsKeeper(*authority.issue("mx.test"))
-    keeper.replace(*_self_signed_rsa(tmp_path))
+    keeper = TlsKeeper([authority.issue("mx.test")])
+    keeper.replace([_self_signed_rsa(tmp_path)])
     client = ssl.create_default_context(cafile=str(tmp_path / "rsa.pem"))
     Connection(keeper, client, "rsa.test")
 

@@ -9,7 +9,7 @@ from zajil.config.options import Configuration
 from zajil.net.log import set_up_log
 from zajil.tls.keeper import TlsKeeper
 
-RELOADABLE = ("tls.certificate", "tls.key", "log.level", "log.format")
+RELOADABLE = ("tls.certificate", "tls.key", "tls.more", "log.level", "log.format")
 """Options that take effect at once; the text of each says so. The others need a restart."""
 
 
@@ -31,14 +31,14 @@ def take_over(
         BadCertificate: the new certificate or key cannot be used; nothing was changed.
     """
     options, is_other_certificate = current.tls, False
-    if tls is not None and new.tls.certificate and new.tls.key:
-        is_other_certificate = tls.replace(new.tls.certificate, new.tls.key)
-        files = {"certificate": new.tls.certificate, "key": new.tls.key}
+    if tls is not None and new.tls.own_files:
+        is_other_certificate = tls.replace(new.tls.own_files)
+        files = {name: getattr(new.tls, name) for name in ("certificate", "key", "more")}
         options = options.model_copy(update=files)
     set_up_log(new.log)
     taken = current.model_copy(update={"tls": options, "log": new.log})
     changed = list(differing_options(current, taken))
-    if is_other_certificate and not {"tls.certificate", "tls.key"} & set(changed):
+    if is_other_certificate and not {"tls.certificate", "tls.key", "tls.more"} & set(changed):
         changed.insert(0, "tls.certificate")
     return taken, changed
 

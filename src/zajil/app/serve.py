@@ -151,7 +151,7 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
             sockets[name] = [
                 bind_for_workers(address, workers, configuration.net) for address in addresses
             ]
-        server_tls = TlsKeeper(tls.certificate, tls.key) if tls.certificate and tls.key else None
+        server_tls = TlsKeeper(tls.own_files, hostname=server.hostname) if tls.own_files else None
         need_tls = [name for name in Service if name.has_implicit_tls and sockets[name]]
         if server_tls is None and need_tls:
             raise CannotStart(f"listen.{need_tls[0]} requires tls.certificate and tls.key")

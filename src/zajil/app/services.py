@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from zajil.app.certificates import watch_ends, watch_own_files
 from zajil.app.chores import ChoreRunner
 from zajil.app.listeners import (
     acceptance_context,
@@ -17,7 +18,7 @@ from zajil.app.listeners import (
     web_admission,
 )
 from zajil.app.resources import ACCOUNTS, WorkerResources, guarded_fetcher, logo_finder
-from zajil.app.upkeep import make_chores, watch_certificate
+from zajil.app.upkeep import make_chores
 from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, SMTP_SERVICES, Service
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
@@ -72,8 +73,10 @@ async def make_parts(resources: WorkerResources) -> Parts:
     if resources.checks.knowledge is not None:
         scanners = resources.checks.knowledge.scanners
         parts.drains.append(lambda _grace: scanners.close())
-    if resources.worker == 0 and resources.server_tls is not None:
-        parts.runs.append(watch_certificate(store, resources.clock, resources.server_tls))
+    if resources.server_tls is not None:
+        parts.runs.append(watch_own_files(resources.server_tls))
+        if resources.worker == 0:
+            parts.runs.append(watch_ends(store, resources.clock, resources.server_tls))
     chores = ChoreRunner(store, resources.worker, make_chores(resources))
     parts.runs.append(chores.run())
     parts.drains.append(chores.drain)

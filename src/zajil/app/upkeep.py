@@ -6,11 +6,9 @@ the first worker of each node watches it.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from zajil.accept.held_notice import notify_of_held_accounts
 from zajil.accept.quota_notice import notify_of_full_mailboxes
@@ -19,7 +17,6 @@ from zajil.app.resources import WorkerResources, guarded_fetcher, own_mailer
 from zajil.check.learned.greylist import prune_greylist
 from zajil.check.learned.reputation import forget_history, learner_of
 from zajil.check.learned.trainer import Trainer
-from zajil.core.clock import Clock
 from zajil.core.ids import MailboxId
 from zajil.keys.upkeep import KeyUpkeep
 from zajil.read.indexer import Indexer
@@ -32,20 +29,13 @@ from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.deleted import PORTION, MakeRoom, make_room, purge_old
 from zajil.store.mail.room import list_usage
 from zajil.store.mail.sender_logos import forget_logos
-from zajil.store.mail.tracking import EventBatch, delete_events, delete_mails, record_events
+from zajil.store.mail.tracking import delete_events, delete_mails
 from zajil.store.mail.vanished import ForgetExpunged, find_forgettable, forget_expunged
 from zajil.store.people.audit import delete_audit
-from zajil.tls.certificate import DAY_MS, read_certificate
-from zajil.tls.context import BadCertificate
-from zajil.tls.keeper import TlsKeeper
-from zajil.tracking.events import CertificateEnding
 from zajil.web.push_texts import push_texts
 
 _MINUTE = 60.0
 _HOUR = 3600.0
-_TOLD_DAYS = (1, 3, 7, 14)
-"""Days before the end of the certificate on which a warning is logged."""
-_EXPIRED = -1
 _AT_ONCE = 500
 """Expunged messages that are forgotten in one commit."""
 
@@ -164,42 +154,3 @@ async def forget_old_expunged(store: Store, before_ms: int) -> None:
             with suppress(NoSuchMailbox):  # deleted meanwhile
                 while await store.write(forget_expunged, item):
                     pass
-
-
-async def watch_certificate(store: Store, clock: Clock, tls: TlsKeeper) -> None:
-    """Warn 14, 7, 3 and 1 days before the certificate ends, and daily once it has ended.
-
-    Looks at the file at once and then once a day. Runs until it is cancelled.
-    """
-    told: int | None = None
-    while True:
-        told = await tell_of_certificate(store, clock, tls.certificate, told)
-        await asyncio.sleep(DAY_MS / 1000)
-
-
-async def tell_of_certificate(
-    store: Store, clock: Clock, certificate: Path, told: int | None
-) -> int | None:
-    """Record that the certificate ends soon, unless that was recorded before.
-
-    Args:
-        store: for the event, which also becomes a log line.
-        clock: the time.
-        certificate: PEM file; one that cannot be read is ignored: ``serve`` has read it.
-        told: what this returned the last time.
-
-    Returns:
-        Which of the days before the end was reached; ``None``: the end is far.
-    """
-    try:
-        facts = await asyncio.to_thread(read_certificate, certificate)
-    except BadCertificate:
-        return told
-    now_ms = clock.now_ms()
-    days_left = (facts.not_after_ms - now_ms) // DAY_MS
-    reached = next((days for days in _TOLD_DAYS if days_left <= days), None)
-    reached = _EXPIRED if days_left < 0 else reached
-    if reached is not None and (reached == _EXPIRED or reached != told):
-        event = CertificateEnding(now_ms, facts.names, facts.not_after_ms, days_left)
-        store.write_later(record_events, EventBatch(None, None, now_ms, (event,)))
-    return reached

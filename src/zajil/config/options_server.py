@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +14,7 @@ from zajil.config.kinds import (
     Duration,
     FilePath,
     HostPort,
+    Kind,
     ListenAddress,
     Network,
     Size,
@@ -160,20 +162,32 @@ class NetOptions(Options):
     )
 
 
+class KeyFileOptions(Options):
+    """An element of ``tls.more``: a certificate and its key."""
+
+    certificate: FilePath
+    key: FilePath
+
+
 class TlsOptions(Options):
     """``[tls]``: server certificate and trusted certificate authorities."""
 
     certificate: FilePath | None = Field(
         None,
         examples=["tls/certificate.pem"],
-        description="PEM file with the certificate of this server and its chain. Read again at "
-        "SIGHUP.",
+        description="PEM file with the certificate of this server and its chain. Read again when "
+        "it changes, and at SIGHUP.",
     )
     key: FilePath | None = Field(
         None,
         examples=["tls/key.pem"],
-        description="PEM file with the private key; ECDSA P-256 is recommended. Read again at "
-        "SIGHUP, by server.user.",
+        description="PEM file with the private key; ECDSA P-256 is recommended. Read again, by "
+        "server.user, when it changes, and at SIGHUP.",
+    )
+    more: tuple[Annotated[KeyFileOptions, Kind("{ certificate = PATH, key = PATH }")], ...] = Field(
+        (),
+        description="Further certificates, for clients that ask for one of the names in them "
+        "(SNI). Read again when they change, and at SIGHUP.",
     )
     ca_file: FilePath | None = Field(
         None,
@@ -188,6 +202,12 @@ class TlsOptions(Options):
             missing = "tls.certificate" if self.certificate is None else "tls.key"
             raise BadOption(missing, "tls.certificate and tls.key must be set together")
         return self
+
+    @property
+    def own_files(self) -> tuple[tuple[Path, Path], ...]:
+        """Certificates and their keys: the main one, if it is set, then the further ones."""
+        main = ((self.certificate, self.key),) if self.certificate and self.key else ()
+        return main + tuple((one.certificate, one.key) for one in self.more)
 
 
 class DnsOptions(Options):

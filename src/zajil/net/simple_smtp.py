@@ -118,7 +118,7 @@ async def serve_smtp(
         BindFailed: nothing can listen there.
         BadCertificate: it cannot be loaded.
     """
-    keeper = None if certificate is None else TlsKeeper(*certificate)
+    keeper = None if certificate is None else TlsKeeper([certificate])
     offer = Capabilities(
         hostname=hostname,
         max_message_size=max_message_size,

@@ -7,6 +7,7 @@ of what ``should_mend`` finds.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pwd
 import stat
@@ -25,7 +26,12 @@ from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import claim_folder, open_to_others
 from zajil.store.engine.migrate import require_current
 from zajil.store.engine.open import make_dialect
-from zajil.tls.certificate import find_problems, read_certificate, read_mark_roots
+from zajil.tls.certificate import (
+    CertificateProblem,
+    find_problems,
+    read_certificate,
+    read_mark_roots,
+)
 from zajil.tls.context import BadCertificate, client_context, server_context
 
 
@@ -116,21 +122,24 @@ def should_mend(configuration: Configuration, file: Path, now_ms: int) -> Iterat
 
 def certificate_findings(configuration: Configuration, now_ms: int) -> Iterator[Finding]:
     """Return what clients find wrong with a certificate that can be read."""
-    if configuration.tls.certificate is None:
-        return
-    with contextlib.suppress(BadCertificate):  # told by ``_tls_files``
-        facts = read_certificate(configuration.tls.certificate)
-        for one in find_problems(facts, configuration.server.hostname, now_ms):
-            reason = f"{configuration.tls.certificate}: {one.text}"
-            yield Finding("tls.certificate", reason, is_warning=one.is_warning)
+    tls = configuration.tls
+    for path, _ in tls.own_files:
+        option = "tls.certificate" if path == tls.certificate else "tls.more"
+        with contextlib.suppress(BadCertificate):  # told by ``_tls_files``
+            facts = read_certificate(path)
+            for one in find_problems(facts, configuration.server.hostname, now_ms):
+                if option == "tls.more" and one.problem is CertificateProblem.OTHER_NAME:
+                    continue  # it is there for other names
+                yield Finding(option, f"{path}: {one.text}", is_warning=one.is_warning)
 
 
 def _permissions(configuration: Configuration, file: Path) -> Iterator[Finding]:
     """Return what others can read, and what the server cannot."""
-    key = configuration.tls.key
-    if key is not None and _mode(key) & stat.S_IROTH:
-        reason = f"all users of this machine can read {key}: chmod o= {key}"
-        yield Finding("tls.key", reason, is_warning=True)
+    for _, key in configuration.tls.own_files:
+        if _mode(key) & stat.S_IROTH:
+            reason = f"all users of this machine can read {key}: chmod o= {key}"
+            option = "tls.key" if key == configuration.tls.key else "tls.more"
+            yield Finding(option, reason, is_warning=True)
     if _mode(file) & stat.S_IROTH and _holds_secrets(configuration):
         reason = (
             f"all users of this machine can read {file}, which holds a password: chmod o= {file}"
@@ -139,7 +148,8 @@ def _permissions(configuration: Configuration, file: Path) -> Iterator[Finding]:
     with contextlib.suppress(WrongUser):
         user = _user(configuration.server)
         tls = configuration.tls
-        files = [path for path in (file, tls.certificate, tls.key, tls.ca_file) if path is not None]
+        files = [file, *itertools.chain.from_iterable(tls.own_files)]
+        files += [tls.ca_file] if tls.ca_file else []
         if user is None or os.geteuid() != 0:
             return
         for path, part in first_unreadable(files, user).items():
@@ -183,11 +193,11 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
 
 def _tls_files(configuration: Configuration) -> Iterator[Finding]:
     tls = configuration.tls
-    try:
-        if tls.certificate and tls.key:
-            server_context(tls.certificate, tls.key)
-    except BadCertificate as error:
-        yield Finding("tls", str(error))
+    for pair in tls.own_files:
+        try:
+            server_context(*pair)
+        except BadCertificate as error:
+            yield Finding("tls", str(error))
     try:
         client_context(tls.ca_file, verify=True)
     except BadCertificate as error:

@@ -67,14 +67,25 @@ def read_certificate(path: Path) -> CertificateFacts:
     Raises:
         BadCertificate: the file cannot be read or holds none.
     """
+    return certificate_facts(read_file(path), str(path))
+
+
+def certificate_facts(chain_pem: bytes, name: str = "the file") -> CertificateFacts:
+    """Read the first certificate of a PEM chain, and the dates of all that are in it.
+
+    Args:
+        chain_pem: contents of a PEM file.
+        name: what an error calls it.
+
+    Raises:
+        BadCertificate: it holds none.
+    """
     try:
-        certificate, *others = x509.load_pem_x509_certificates(path.read_bytes())
+        certificate, *others = x509.load_pem_x509_certificates(chain_pem)
         names = _dns_names(certificate)
         issuer = certificate.issuer.rfc4514_string()
-    except OSError as error:
-        raise BadCertificate(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
-        raise BadCertificate(f"{path} contains no PEM certificate") from None
+        raise BadCertificate(f"{name} contains no PEM certificate") from None
     # Clients ignore a root that the server sends: they have their own.
     chain = [certificate, *(one for one in others if one.issuer != one.subject)]
     return CertificateFacts(

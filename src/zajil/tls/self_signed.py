@@ -6,7 +6,6 @@ warn once, until a certificate of a public authority takes its place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -14,17 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from zajil.tls.context import CertificateAndKey
+
 LIFETIME = timedelta(days=3650)
 """A date that nobody checks must not be what breaks a server: it is there to be replaced."""
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateAndKey:
-    """Two PEM files, as ``tls.certificate`` and ``tls.key`` name them."""
-
-    certificate: bytes
-    key: bytes
-    """PKCS 8, not encrypted; for its owner's eyes only."""
 
 
 def make_self_signed(names: tuple[str, ...], now_ms: int) -> CertificateAndKey:
