@@ -15,14 +15,22 @@ import pytest
 
 PACKAGES = {
     "apt-get": "apt",
+    "bash": "bash",
+    "buildah": "buildah",
     "chromium": "chromium",
     "curl": "curl",
     "dovecot": "dovecot-core",
     "dpkg": "dpkg",
+    "dpkg-buildpackage": "dpkg-dev",
     "fetchmail": "fetchmail",
     "firefox-esr": "firefox-esr",
+    "fish": "fish",
     "interimap": "interimap",
+    "lintian": "lintian",
+    "man": "man-db",
+    "mandoc": "mandoc",
     "mbsync": "isync",
+    "mmdebstrap": "mmdebstrap",
     "mpop": "mpop",
     "msmtp": "msmtp",
     "named-checkzone": "bind9-utils",
@@ -37,6 +45,8 @@ PACKAGES = {
     "smtp-source": "postfix",
     "strace": "strace",
     "swaks": "swaks",
+    "systemd-analyze": "systemd",
+    "zsh": "zsh",
 }
 """Debian's package of each program."""
 

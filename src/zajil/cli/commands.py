@@ -16,7 +16,7 @@ from typer.main import get_group
 if TYPE_CHECKING:
     from typer._click import Command
 
-_PLACES = {
+PLACES = {
     "setup": "setup:setup",
     "serve": "serve:serve",
     "lab": "lab:lab",
@@ -49,7 +49,7 @@ class Commands(Mapping[str, "Command"]):
 
     def __getitem__(self, name: str) -> Command:
         if name not in self._made:
-            module, _, attribute = _PLACES[name].partition(":")
+            module, _, attribute = PLACES[name].partition(":")
             found: Any = getattr(import_module(f"zajil.cli.{module}"), attribute)
             parent = typer.Typer()
             if isinstance(found, typer.Typer):
@@ -60,10 +60,10 @@ class Commands(Mapping[str, "Command"]):
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_PLACES)
+        return iter(PLACES)
 
     def __len__(self) -> int:
-        return len(_PLACES)
+        return len(PLACES)
 
 
 class RootGroup(TyperGroup):

@@ -6,7 +6,8 @@ Law: an option without a description cannot be shown, and a test fails for it.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -61,17 +62,49 @@ def reference_page() -> str:
         '(`"30s"`, `"5d"`, `"25MiB"`). A table begins with its name in brackets: `[queue]`.',
         "`zajil config example` prints a file with all of them, `zajil config check` reads yours.",
     ]
-    for group, options in option_groups().items():
-        lines += ["", f"## {group}", "", _purpose(options)]
+    for group, purpose, options in option_texts():
+        lines += ["", f"## {group}", "", purpose]
         lines += ["", "| Option | Value | Default | |", "|---|---|---|---|"]
-        for name, field in own_options(options).items():
-            default = "required" if field.is_required() else "none"
-            if not field.is_required() and field.get_default(call_default_factory=True) is not None:
-                default = f"`{_default_or_example(field)}`"
-            lines.append(
-                f"| `{group}.{name}` | {describe_kind(field)} | {default} | {field.description} |"
-            )
+        for one in options:
+            default = f"`{one.default}`" if one.default else "none"
+            if one.is_required:
+                default = "required"
+            lines.append(f"| `{group}.{one.name}` | {one.kind} | {default} | {one.description} |")
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class OptionText:
+    """One option for a manual."""
+
+    name: str
+    """Without the table."""
+    kind: str
+    """In words; values in backquotes."""
+    is_required: bool
+    default: str | None
+    """As the file writes it; ``None``: no value."""
+    description: str
+
+
+def option_texts() -> Iterator[tuple[str, str, list[OptionText]]]:
+    """Return each table of the file: its name, its purpose in a sentence, its options."""
+    for group, options in option_groups().items():
+        texts = []
+        for name, field in own_options(options).items():
+            default = None
+            if not field.is_required() and field.get_default(call_default_factory=True) is not None:
+                default = _default_or_example(field)
+            texts.append(
+                OptionText(
+                    name,
+                    describe_kind(field),
+                    field.is_required(),
+                    default,
+                    field.description or "",
+                )
+            )
+        yield group, _purpose(options), texts
 
 
 def describe_kind(field: FieldInfo) -> str:
