@@ -103,8 +103,9 @@ def pop3_service(
 
 
 def _trace(resources: WorkerResources, event: str) -> Callable[[Peer, str], None] | None:
-    """Return what logs each line of a dialogue; ``None``: the log level is not ``debug``."""
-    is_debug = resources.configuration.log.level == "debug"
+    """Return what logs each line of a dialogue; ``None``: its log level is not ``debug``."""
+    area = event.partition(".")[0]
+    is_debug = resources.configuration.log.level_of(area) == "debug"
     return functools.partial(trace_to_log, event) if is_debug else None
 
 

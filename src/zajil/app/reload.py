@@ -9,7 +9,10 @@ from zajil.config.options import Configuration
 from zajil.net.log import set_up_log
 from zajil.tls.keeper import TlsKeeper
 
-RELOADABLE = ("tls.certificate", "tls.key", "tls.more", "log.level", "log.format")
+RELOADABLE = (
+    *("tls.certificate", "tls.key", "tls.more"),
+    *("log.level", "log.levels", "log.format", "log.file"),
+)
 """Options that take effect at once; the text of each says so. The others need a restart."""
 
 
@@ -29,6 +32,7 @@ def take_over(
 
     Raises:
         BadCertificate: the new certificate or key cannot be used; nothing was changed.
+        LogUnavailable: the file of the log cannot be opened; the log stays where it was.
     """
     options, is_other_certificate = current.tls, False
     if tls is not None and new.tls.own_files:

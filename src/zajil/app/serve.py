@@ -20,12 +20,14 @@ from zajil.app.worker import Shared, close_sockets, run_worker
 from zajil.check.content.lookalike import load_tables
 from zajil.config.load import BadConfiguration
 from zajil.config.options import Configuration
+from zajil.config.options_monitor import LogOptions
 from zajil.config.options_server import ListenOptions
 from zajil.core.errors import Unavailable
 from zajil.core.service import Service
 from zajil.net.limits import SessionTable
 from zajil.net.listener import BindFailed, bind_for_workers, name_of, remove_unix
-from zajil.net.log import set_up_log
+from zajil.net.log import log_place, set_up_log
+from zajil.net.log_place import LogUnavailable
 from zajil.net.logger import get_logger
 from zajil.net.service_manager import notify_service_manager
 from zajil.net.supervise import Supervisor
@@ -72,7 +74,7 @@ def serve(
         CannotStart: a port, file, user or the store cannot be used; nothing was started.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the supervisor takes it
-    set_up_log(configuration.log)
+    _begin_log(configuration.log)
     log = get_logger()
     log.info("starting", version=version("zajil"), pid=os.getpid())
     allow_open_files(files_needed(configuration))
@@ -121,13 +123,20 @@ def serve(
     return status
 
 
+def _begin_log(options: LogOptions) -> None:
+    try:
+        set_up_log(options)
+    except LogUnavailable as error:
+        raise CannotStart(str(error)) from None
+
+
 def _reload(shared: Shared) -> bool:
     """Apply what takes effect at once and log the rest; return whether the workers do the same."""
     log = get_logger()
     try:
         new = shared.load()
         shared.configuration, changed = take_over(shared.configuration, new, shared.server_tls)
-    except (BadConfiguration, BadCertificate) as error:
+    except (BadConfiguration, BadCertificate, LogUnavailable) as error:
         log.error(
             "cannot reload, the old configuration and certificate stay in use", reason=str(error)
         )
@@ -209,6 +218,10 @@ def _become(user: str | None) -> None:
     if user is None:
         return
     entry = pwd.getpwnam(user)
+    try:
+        log_place().give_to(entry.pw_uid, entry.pw_gid)
+    except OSError as error:
+        get_logger().warning("cannot make the user own the log file", reason=str(error))
     os.initgroups(user, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)

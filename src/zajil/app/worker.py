@@ -37,6 +37,7 @@ from zajil.mailauth.mark_certificate import MarkRoots
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionTable
 from zajil.net.log import EventLog
+from zajil.net.log_place import LogUnavailable
 from zajil.net.supervise import WorkerPipes
 from zajil.net.system import BufferedRandom, SystemClock
 from zajil.reports.dmarc.counts import DmarcCounts
@@ -156,7 +157,7 @@ class Worker:
             shared.configuration, _ = take_over(
                 shared.configuration, shared.load(), shared.server_tls
             )
-        except (BadConfiguration, BadCertificate) as error:
+        except (BadConfiguration, BadCertificate, LogUnavailable) as error:
             self.log.error("a worker cannot reload; it keeps its configuration", reason=str(error))
             return
         after = shared.configuration.log

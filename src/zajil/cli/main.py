@@ -14,6 +14,7 @@ import typer
 from zajil.cli.commands import RootGroup
 from zajil.cli.configured import ConfigOption, Root, SetOption
 from zajil.cli.errors import fail
+from zajil.cli.output import end_log
 from zajil.core.errors import ZajilError
 
 app = typer.Typer(
@@ -45,6 +46,7 @@ def root(
 ) -> None:
     """Zajil: a complete mail system that shows every step of each mail."""
     context.obj = Root(config, tuple(overrides or ()))
+    context.call_on_close(end_log)
 
 
 _COLLECT_AFTER = 100_000

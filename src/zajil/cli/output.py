@@ -65,10 +65,18 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, 
 
 def log_to_stderr() -> None:
     """Print log lines of this command on standard error; standard output is for its result."""
-    from zajil.config.options_server import LogOptions
+    from zajil.config.options_monitor import LogOptions
     from zajil.net.log import set_up_log
 
     set_up_log(LogOptions())
+
+
+def end_log() -> None:
+    """End the log of this command: the process may go on, as that of a test does."""
+    if "zajil.net.log" in sys.modules:
+        from zajil.net.log import shut_log
+
+        shut_log()
 
 
 def print_json(value: Any) -> None:

@@ -1,9 +1,9 @@
 """The options of the way of a mail (limits, reception, queue, delivery), and the whole file.
 
 The other groups are in ``options_server``, ``options_users``, ``options_check``,
-``options_content``, ``options_words`` and ``options_keys``. A component gets its own class of
-options, never the whole tree. What an operator changes while the server runs (domains, accounts,
-aliases, keys) is in the store, not here.
+``options_content``, ``options_words``, ``options_keys`` and ``options_monitor``. A component gets
+its own class of options, never the whole tree. What an operator changes while the server runs
+(domains, accounts, aliases, keys) is in the store, not here.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from zajil.config.kinds import BadOption, Duration, IpAddress, Size
 from zajil.config.options_check import CheckOptions
 from zajil.config.options_group import Options
 from zajil.config.options_keys import KeyOptions
+from zajil.config.options_monitor import LogOptions
 from zajil.config.options_server import (
     DnsOptions,
     ListenOptions,
-    LogOptions,
     NetOptions,
     ServerOptions,
     StoreOptions,

@@ -1,9 +1,9 @@
-"""Options of the server process: name, store, listeners, peers, TLS, DNS, events, log."""
+"""Options of the server process: name, store, listeners, peers, TLS, DNS, events."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -237,17 +237,4 @@ class TrackingOptions(Options):
 
     retention_ms: Duration = Field(
         parse_duration("30d"), description="How long tracking events are kept."
-    )
-
-
-class LogOptions(Options):
-    """``[log]``: messages on standard error."""
-
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Minimum severity to log. Read again at SIGHUP."
-    )
-    format: Literal["text", "json"] = Field(
-        "text",
-        description="Format of log lines: text for people, json for programs. Read again at "
-        "SIGHUP.",
     )

@@ -1,4 +1,4 @@
-"""Our log on standard error: what programs of ours and libraries say, and the tracking events.
+"""Our log: what programs of ours and libraries say, and the tracking events.
 
 A line is written as a whole by one call, so that lines of several processes do not mix.
 """
@@ -8,34 +8,88 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import sys
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Protocol, TextIO
+from typing import Protocol
 
-from zajil.config.options_server import LogOptions
+from zajil.config.options_monitor import LOG_AREAS, LogOptions
 from zajil.core.clock import Clock
-from zajil.net.log_text import escape_lines, write_json, write_text
+from zajil.net.log_place import LogPlace
+from zajil.net.log_text import escape_lines, write_journal, write_json, write_text
 from zajil.net.logger import get_logger
 from zajil.net.peer import Peer
 from zajil.tracking.events import TrackingEvent
 from zajil.tracking.log_line import LogLine
 from zajil.tracking.log_view import LogView
 
-_WRITERS = {"text": write_text, "json": write_json}
+_WRITERS = {"text": write_text, "json": write_json, "journal": write_journal}
 _FINISH_SECONDS = 60.0
+_ON_STDERR = LogPlace(None, "{} log lines were lost".format)
+"""For events in a process that has set up no log: a command, a test."""
 
 
 def set_up_log(options: LogOptions) -> None:
-    """Send our log and that of libraries to standard error, for people or for programs."""
+    """Send our log and that of libraries to its place, for people or for programs.
+
+    May be called again; what was set up before ends.
+
+    Raises:
+        LogUnavailable: the file cannot be opened; nothing was changed.
+    """
+    formatter = _LineFormatter(options.format)
+    handler = _PlaceHandler(LogPlace(options.file, formatter.tell_lost))
+    handler.setFormatter(formatter)
     level = logging.getLevelNamesMapping()[options.level.upper()]
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_LineFormatter(options.format))
-    logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
+    shut_log()
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(max(level, logging.INFO))
     logging.getLogger("zajil").setLevel(level)
+    for area in LOG_AREAS:
+        own = options.levels.get(area, "notset")
+        logging.getLogger(f"zajil.{area}").setLevel(own.upper())
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def shut_log() -> None:
+    """End what ``set_up_log`` began: no line is written any more."""
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, _PlaceHandler)]:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def log_place() -> LogPlace:
+    """Return where the lines of this process go."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _PlaceHandler):
+            return handler.place
+    return _ON_STDERR
+
+
+class _PlaceHandler(logging.Handler):
+    """Writes what was logged to the place of the log."""
+
+    def __init__(self, place: LogPlace) -> None:
+        super().__init__()
+        self.place = place
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line; what cannot be formatted is reported as ``logging`` does."""
+        try:
+            line = self.format(record)
+        except Exception:
+            self.handleError(record)
+            return
+        self.place.write((line,))
+
+    def close(self) -> None:
+        """Close the file."""
+        self.place.close()
+        super().close()
 
 
 class _LineFormatter(logging.Formatter):
@@ -43,20 +97,28 @@ class _LineFormatter(logging.Formatter):
 
     def __init__(self, name: str) -> None:
         super().__init__()
+        self._write = _WRITERS[name]
         self._is_json = name == "json"
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; in text, a traceback follows it on lines of its own."""
-        time = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         level, event = record.levelname.lower(), record.getMessage()
         values = dict(getattr(record, "values", {}))
         traceback = self.formatException(record.exc_info) if record.exc_info else ""
-        if self._is_json:
-            if traceback:
-                values["exception"] = tuple(traceback.split("\n"))
-            return write_json(time, level, event, values)
-        line = write_text(time, level, event, values)
-        return f"{line}\n    {escape_lines(traceback)}" if traceback else line
+        if self._is_json and traceback:
+            values["exception"] = tuple(traceback.split("\n"))
+        line = self._write(_spell_now(record.created), level, event, values)
+        if self._is_json or not traceback:
+            return line
+        return f"{line}\n    {escape_lines(traceback)}"
+
+    def tell_lost(self, count: int) -> str:
+        """Return the line that says that lines were lost."""
+        return self._write(_spell_now(time.time()), "error", "log.lost", {"count": count})
+
+
+def _spell_now(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def trace_to_log(event: str, peer: Peer, said: str) -> None:
@@ -67,7 +129,8 @@ def trace_to_log(event: str, peer: Peer, said: str) -> None:
         peer: whose connection it is.
         said: ``C: ...`` or ``S: ...``, without secrets.
     """
-    get_logger().debug(event, peer=peer.host, port=peer.port, said=said)
+    area = event.partition(".")[0]
+    get_logger(f"zajil.{area}").debug(event, peer=peer.host, port=peer.port, said=said)
 
 
 class LogBatch(Protocol):
@@ -90,17 +153,16 @@ class EventLog:
     """Writes tracking events to the log; for the event loop's thread alone.
 
     Args:
-        options: level and format.
+        options: levels and format.
         clock: for counts that nobody asked for.
-        stream: ``None``: standard error.
     """
 
-    def __init__(self, options: LogOptions, clock: Clock, stream: TextIO | None = None) -> None:
-        self._least = logging.getLevelNamesMapping()[options.level.upper()]
+    def __init__(self, options: LogOptions, clock: Clock) -> None:
+        self._least = _LEVELS[options.level]
+        self._levels = {area: _LEVELS[level] for area, level in options.levels.items()}
         self._write = _WRITERS[options.format]
         self._clock = clock
-        self._stream = stream
-        self._view = LogView(is_debug=self._least <= logging.DEBUG)
+        self._view = LogView(is_debug=min([self._least, *self._levels.values()]) <= logging.DEBUG)
         self._timer: asyncio.TimerHandle | None = None
 
     def tell(self, batches: Iterable[LogBatch]) -> None:
@@ -123,38 +185,23 @@ class EventLog:
 
     def _put(self, lines: Iterable[LogLine]) -> None:
         text = [
-            self._write(_spell_time(line.at_ms), line.level, line.event, line.values) + "\n"
+            self._write(_spell_time(line.at_ms), line.level, line.event, line.values)
             for line in lines
-            if _LEVELS[line.level] >= self._least
+            if _LEVELS[line.level] >= self._least_of(line.event)
         ]
-        if not text:
-            return
-        stream = self._stream or sys.stderr
-        with suppress(OSError, ValueError):  # a log that cannot be written costs nobody a mail
-            for part in _in_parts(text):
-                stream.write(part)
-                stream.flush()
+        if text:
+            log_place().write(text)
+
+    def _least_of(self, event: str) -> int:
+        if not self._levels:
+            return self._least
+        return self._levels.get(event.partition(".")[0], self._least)
 
 
 _LEVELS = {
     name: logging.getLevelNamesMapping()[name.upper()]
     for name in ("debug", "info", "warning", "error")
 }
-_MOST_BYTES = 4000
-"""Of one write: a pipe takes less than 4096 as a whole, without parts of other processes in it."""
-
-
-def _in_parts(lines: Sequence[str]) -> Iterable[str]:
-    part: list[str] = []
-    size = 0
-    for line in lines:
-        length = len(line.encode("utf-8", "replace"))
-        if part and size + length > _MOST_BYTES:
-            yield "".join(part)
-            part, size = [], 0
-        part.append(line)
-        size += length
-    yield "".join(part)
 
 
 def _spell_time(at_ms: int) -> str:

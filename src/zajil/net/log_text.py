@@ -15,6 +15,7 @@ from collections.abc import Mapping
 MOST = 2000
 """Characters of one value; the rest is cut."""
 _BARE = re.compile(r"[!#-<>-\[\]-~]+\Z")
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
@@ -30,6 +31,11 @@ def write_text(time: str, level: str, event: str, values: Mapping[str, object]) 
     parts = [time, level, event if _BARE.match(event) else quote(event[:MOST])]
     parts += [f"{key}={spell(value)}" for key, value in values.items()]
     return " ".join(parts)
+
+
+def write_journal(_time: str, level: str, event: str, values: Mapping[str, object]) -> str:
+    """Return the line for the systemd journal: ``<6>info EVENT key=value ...`` (sd-daemon(3))."""
+    return f"<{_PRIORITIES[level]}>{write_text('', level, event, values)[1:]}"
 
 
 def write_json(time: str, level: str, event: str, values: Mapping[str, object]) -> str:

@@ -1,0 +1,57 @@
+"""Options of what operators watch a server by: the log."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from zajil.config.kinds import FilePath
+from zajil.config.options_group import Options
+from zajil.tracking.audit import AUDIT_EVENTS
+from zajil.tracking.events import EVENTS
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LOG_AREAS = frozenset(
+    {name.partition(".")[0] for name in (*EVENTS, *AUDIT_EVENTS)} | {"smtp", "imap", "pop3"}
+)
+"""The first words of the names of events; the last three are the dialogues of sessions."""
+
+
+class LogOptions(Options):
+    """``[log]``: place, detail and format of the log."""
+
+    level: LogLevel = Field("info", description="Minimum severity to log. Read again at SIGHUP.")
+    levels: dict[str, LogLevel] = Field(
+        default_factory=dict,
+        description="Table of areas with a minimum severity of their own. The area of a line is "
+        "the part of its event before the dot, such as session, mail, check, deliver or queue; "
+        "smtp, imap and pop3 stand for the dialogues of sessions: levels = { smtp = 'debug' }. "
+        "Read again at SIGHUP.",
+    )
+    format: Literal["text", "json", "journal"] = Field(
+        "text",
+        description="Format of log lines: text for people, json for programs, journal for the "
+        "systemd journal, which adds the time itself and takes the severity of each line. Read "
+        "again at SIGHUP.",
+    )
+    file: FilePath | None = Field(
+        None,
+        examples=["/var/log/zajil/zajil.log"],
+        description="File to log to; default: standard error. It is opened again when it was "
+        "renamed or removed, as logrotate does, and at SIGHUP. server.user must be able to write "
+        "to it.",
+    )
+
+    @field_validator("levels")
+    @classmethod
+    def _are_areas(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if name not in LOG_AREAS:
+                areas = ", ".join(sorted(LOG_AREAS))
+                raise ValueError(f"there is no area {name!r}; there are {areas}")
+        return value
+
+    def level_of(self, area: str) -> LogLevel:
+        """Return the minimum severity of an area, or of all others."""
+        return self.levels.get(area, self.level)
