@@ -1,4 +1,4 @@
-"""Add the manual pages and the completion files to the wheel; they are made from the code."""
+"""Add manual pages and completion files, made from the code, and systemd units to the wheel."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ class ManualHook(BuildHookInterface[Any]):
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 build_data["shared_data"][str(path)] = f"share/{path.relative_to(folder)}"
+
+        for path in sorted((root / "packaging" / "systemd").iterdir()):
+            build_data["shared_data"][str(path)] = f"share/zajil/systemd/{path.name}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove the files that are in the wheel now."""

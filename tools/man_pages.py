@@ -16,8 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from command_tree import CommandNode, Parameter, command_tree
-from zajil.cli.configured import DEFAULT_FILE
 from zajil.config.example import OptionText, option_texts
+from zajil.config.places import CONFIGURATION_FILE
 
 _STATUS = (
     ("0", "The command did what it was asked."),
@@ -93,7 +93,7 @@ def _command_page(command: CommandNode, all_commands: Iterable[CommandNode]) -> 
 
 def _options_page() -> str:
     lines = _name("zajil.toml", "configuration file of Zajil")
-    lines += [".SH SYNOPSIS", rf"\fI{_escape(str(DEFAULT_FILE))}\fR", ".SH DESCRIPTION"]
+    lines += [".SH SYNOPSIS", rf"\fI{_escape(str(CONFIGURATION_FILE))}\fR", ".SH DESCRIPTION"]
     lines += [
         _text("The file is in the TOML format. A table begins with its name in brackets, and its "
               "options follow, one per line."),
@@ -138,7 +138,7 @@ def _end(lines: list[str], see_also: list[str], *, status: bool = True) -> str:
             lines += [".TP", rf"\fB{number}\fR", _text(meaning)]
         lines += [".SH ENVIRONMENT", ".TP", r"\fBZAJIL_CONFIG\fR"]
         lines.append(_text("Configuration file to use if `--config` is not given."))
-    lines += [".SH FILES", ".TP", rf"\fI{_escape(str(DEFAULT_FILE))}\fR"]
+    lines += [".SH FILES", ".TP", rf"\fI{_escape(str(CONFIGURATION_FILE))}\fR"]
     lines.append(_text("The configuration file that is used if no other one is given."))
     lines.append(".SH SEE ALSO")
     links = (re.sub(r"(.*)(\(\d\))", r"\\fB\1\\fR\2", _escape(one)) for one in see_also)

@@ -8,6 +8,7 @@ import stat
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -34,10 +35,12 @@ def plan(
     login: str | None = None,
     password: str | None = None,
     store_url: str | None = None,
+    data_dir: Path | None = None,
 ) -> SetupPlan:
     return SetupPlan(
         domain=domain,
         folder=folder,
+        data_dir=data_dir,
         hostname=hostname,
         admin=admin,
         login=login,
@@ -166,7 +169,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     ],
 )
 def test_a_failed_setup_leaves_nothing(
-    wanted: dict[str, str], error: type[Exception], tmp_path: Path
+    wanted: dict[str, Any], error: type[Exception], tmp_path: Path
 ) -> None:
     with pytest.raises(error):
         run(plan(tmp_path / "mail", **wanted))
@@ -179,6 +182,21 @@ def test_what_lay_in_the_folder_stays(tmp_path: Path) -> None:
     with pytest.raises(BadPassword):
         run(plan(tmp_path, password="short"))
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_mail_may_be_in_another_folder_that_is_there_already(tmp_path: Path) -> None:
+    """A package makes it, or it is a volume of a container; a failed setup leaves it empty."""
+    folder, data = tmp_path / "etc", tmp_path / "var" / "mail"
+    data.mkdir(parents=True, mode=0o755)
+    with pytest.raises(BadPassword):
+        run(plan(folder, data_dir=data, password="short"))
+    assert list(data.iterdir()) == []
+    assert not folder.exists()
+    result = run(plan(folder, data_dir=data))
+    assert load_configuration(result.configuration).server.data_dir == data
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    with pytest.raises(AlreadySetUp, match="already exists"):
+        run(plan(tmp_path / "other", data_dir=data))
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_wheel_has_every_file_of_the_program_and_no_other(built: Built) -> N
     assert not [name for name in files if "test" in name.split("/")[:2]]
 
 
-def test_the_wheel_has_manual_pages_and_completion_files(built: Built) -> None:
+def test_the_wheel_has_manual_pages_completion_files_and_units(built: Built) -> None:
     files = zipfile.ZipFile(built.wheel).namelist()
     shared = {name.partition(".data/data/")[2] for name in files if ".data/data/" in name}
     pages = {f"share/man/man1/zajil-{name}.1" for name in COMMANDS}
@@ -80,6 +80,11 @@ def test_the_wheel_has_manual_pages_and_completion_files(built: Built) -> None:
         "share/zsh/vendor-completions/_zajil",
         "share/fish/vendor_completions.d/zajil.fish",
     }
+    units = {
+        f"share/zajil/systemd/{path.name}" for path in (ROOT / "packaging" / "systemd").iterdir()
+    }
+    assert "share/zajil/systemd/zajil.service" in units
+    assert units <= shared
     assert pages | completion | {"share/man/man1/zajil.1", "share/man/man5/zajil.toml.5"} <= shared
 
 

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zajil.cli.errors import WrongUsage
+from zajil.config.places import CONFIGURATION_FILE
 
 if TYPE_CHECKING:
     from zajil.config.options import Configuration
     from zajil.operations.run import Runner
     from zajil.store.engine.open import Store
 
-DEFAULT_FILE = Path("/etc/zajil/zajil.toml")
-
-_CONFIG_HELP = f"Configuration file. Default: {DEFAULT_FILE}."
+_CONFIG_HELP = f"Configuration file. Default: {CONFIGURATION_FILE}."
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -62,12 +61,12 @@ def configuration_file(context: typer.Context, file: Path | None = None) -> Path
     """
     root: Root = context.find_root().obj
     chosen = file or root.file
-    if chosen is None and DEFAULT_FILE.exists():
-        chosen = DEFAULT_FILE
+    if chosen is None and CONFIGURATION_FILE.exists():
+        chosen = CONFIGURATION_FILE
     if chosen is None:
         raise WrongUsage(
             "no configuration: use --config FILE or set ZAJIL_CONFIG "
-            f"({DEFAULT_FILE} does not exist)"
+            f"({CONFIGURATION_FILE} does not exist)"
         )
     return chosen
 

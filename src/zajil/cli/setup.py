@@ -11,7 +11,9 @@ import typer
 
 from zajil.cli.account import PasswordFile, read_password
 from zajil.cli.dns import print_records
+from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json
+from zajil.config.places import CONFIGURATION_FOLDER, DATA_FOLDER, USER, is_system_package
 
 if TYPE_CHECKING:
     from zajil.operations.setup import SetupPlan, SetupResult
@@ -19,7 +21,17 @@ if TYPE_CHECKING:
 
 def setup(
     domain: Annotated[str, typer.Argument(help="Your mail domain: example.org, زاجل.مصر.")],
-    folder: Annotated[Path, typer.Option("--dir", help="Folder for configuration, keys and mail.")],
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir",
+            help="Folder for configuration, keys and mail. Default, if Zajil was installed by the "
+            f"package of the system: {CONFIGURATION_FOLDER}, and {DATA_FOLDER} for mail.",
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder for mail. Default: data in --dir.")
+    ] = None,
     hostname: Annotated[
         str | None, typer.Option(help="Host name of the server. Default: mail. before the domain.")
     ] = None,
@@ -34,7 +46,10 @@ def setup(
     password_file: PasswordFile = None,
     user: Annotated[
         str | None,
-        typer.Option(help="System user to run as; required if the server is started as root."),
+        typer.Option(
+            help="System user to run as; required if the server is started as root. Default, with "
+            f"the package of the system: {USER}."
+        ),
     ] = None,
     database: Annotated[
         str | None, typer.Option(help="URL of a PostgreSQL database. Default: SQLite in --dir.")
@@ -48,9 +63,17 @@ def setup(
     from zajil.net.system import SystemClock, system_random
     from zajil.operations.setup import SetupPlan, set_up
 
+    if folder is None:
+        if not is_system_package():
+            raise WrongUsage(
+                "setup needs --dir FOLDER, the folder for configuration, keys and mail"
+            )
+        folder, data_dir = CONFIGURATION_FOLDER, data_dir or DATA_FOLDER
+        user = user or (USER if os.geteuid() == 0 else None)
     plan = SetupPlan(
         domain=domain,
         folder=folder,
+        data_dir=data_dir,
         hostname=hostname,
         admin=admin,
         login=login,

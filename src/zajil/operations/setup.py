@@ -50,6 +50,8 @@ class SetupPlan:
     domain: str
     """U-labels or A-labels."""
     folder: Path
+    data_dir: Path | None = None
+    """Folder for mail; it may exist if it is empty; ``None``: ``data`` in the folder."""
     hostname: str | None
     """``None``: ``mail.`` before the domain."""
     admin: str | None
@@ -92,17 +94,18 @@ def set_up(plan: SetupPlan, clock: Clock, random: Random) -> SetupResult:
     file = plan.folder / CONFIGURATION_NAME
     text = _configuration_text(plan, domain, hostname)
     configuration = parse_configuration(text, file)
-    _refuse_overwriting(plan.folder)
+    data_dir = configuration.server.data_dir
+    _refuse_overwriting(plan.folder, data_dir)
     if plan.user is not None:
         find_user(plan.user)
     made: list[Path] = []
     try:
-        _write_files(plan.folder, hostname, clock.now_ms(), made)
-        _give_to(plan.user, plan.folder)
+        _write_files(plan.folder, data_dir, hostname, clock.now_ms(), made)
+        _give_to(plan.user, plan.folder / _KEY, data_dir)
         account, keys = _fill_store(configuration, plan, domain, address, clock, random)
         _write_configuration(plan, file, text, made)
     except BaseException as error:
-        _remove(made)
+        _remove(made, data_dir)
         if isinstance(error, OSError):
             where = error.filename or plan.folder
             raise CannotSetUp(f"cannot write {where}: {error.strerror}") from error
@@ -118,7 +121,7 @@ def _require_public(name: str, what: str, example: str) -> None:
 def _configuration_text(plan: SetupPlan, domain: str, hostname: str) -> str:
     chosen = {
         "server.hostname": hostname,
-        "server.data_dir": _DATA,
+        "server.data_dir": _DATA if plan.data_dir is None else str(plan.data_dir.absolute()),
         "tls.certificate": _CERTIFICATE,
         "tls.key": _KEY,
     }
@@ -129,22 +132,34 @@ def _configuration_text(plan: SetupPlan, domain: str, hostname: str) -> str:
     return example_file(chosen, f"Zajil, mail server of {to_unicode(domain)}")
 
 
-def _refuse_overwriting(folder: Path) -> None:
-    for name in (CONFIGURATION_NAME, _CERTIFICATE, _KEY, _DATA):
-        if (folder / name).exists():
-            raise AlreadySetUp(f"{folder / name} already exists; nothing was changed")
+def _refuse_overwriting(folder: Path, data_dir: Path) -> None:
+    for path in (*(folder / name for name in (CONFIGURATION_NAME, _CERTIFICATE, _KEY)), data_dir):
+        # A package, or a volume of a container, makes an empty folder for data.
+        if path.exists() and not (path == data_dir and _is_empty_folder(path)):
+            raise AlreadySetUp(f"{path} already exists; nothing was changed")
 
 
-def _write_files(folder: Path, hostname: str, now_ms: int, made: list[Path]) -> None:
+def _is_empty_folder(path: Path) -> bool:
+    try:
+        return path.is_dir() and not any(path.iterdir())
+    except PermissionError:
+        return False
+
+
+def _write_files(
+    folder: Path, data_dir: Path, hostname: str, now_ms: int, made: list[Path]
+) -> None:
     _make_folder(folder, made)
     _make_folder(folder / "tls", made)
     pair = make_self_signed((hostname,), now_ms)
     _write_new(folder / _CERTIFICATE, pair.certificate, 0o644, made)
     _write_new(folder / _KEY, pair.key, 0o600, made)
     # Security: other users of this machine must not list the folder.
-    (folder / _DATA).mkdir(mode=0o700)
-    made.append(folder / _DATA)
-    (folder / _DATA).chmod(0o700)
+    if not data_dir.exists():
+        _make_folder(data_dir.parent, made)
+        data_dir.mkdir(mode=0o700)
+        made.append(data_dir)
+    data_dir.chmod(0o700)
 
 
 def _make_folder(folder: Path, made: list[Path]) -> None:
@@ -175,13 +190,13 @@ def _write_new(path: Path, content: bytes, mode: int, made: list[Path]) -> None:
         file.write(content)
 
 
-def _give_to(user: str | None, folder: Path) -> None:
+def _give_to(user: str | None, *paths: Path) -> None:
     """Make the user that the server runs as the owner of key and data."""
     if user is None or os.geteuid() != 0:
         return
     entry = find_user(user)
-    for name in (_KEY, _DATA):
-        os.chown(folder / name, entry.pw_uid, entry.pw_gid)
+    for path in paths:
+        os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
 def _fill_store(
@@ -205,10 +220,13 @@ def _fill_store(
         return account, runner.read(lambda conn: show_keys(conn, domain))
 
 
-def _remove(made: list[Path]) -> None:
-    """Remove what this setup made, newest first."""
-    for path in reversed(made):
-        if path.name == _DATA:
+def _remove(made: list[Path], data_dir: Path) -> None:
+    """Remove what this setup made, newest first; the data folder was empty or not there."""
+    for path in data_dir.iterdir() if data_dir.is_dir() else ():
+        if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    for path in reversed(made):
         with suppress(OSError):
             path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
