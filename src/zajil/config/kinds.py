@@ -105,20 +105,34 @@ def _web_address(value: Any) -> Any:
     except ValueError:
         host, port = None, 0
     extra = parts.query or parts.fragment or parts.username or parts.password if host else True
-    if extra or parts.scheme not in ("http", "https") or port == 0 or not _is_host(host):
+    if extra or parts.scheme not in ("http", "https") or port == 0 or not is_host(host):
         raise ValueError(f"{value!r} is not an address like 'https://mail.example.org/'")
     return value
 
 
-def _is_host(name: str | None) -> bool:
+def is_host(name: str | None) -> bool:
+    """Whether it is a host name or an IP address."""
     try:
-        if ":" in (name or ""):
-            ip_address(name or "")
-        else:
-            to_ascii(name or "")
-    except (BadDomain, ValueError):
+        read_host(name or "")
+    except ValueError:
         return False
     return True
+
+
+def read_host(name: str) -> str:
+    """Return a host name in ASCII, or an IP address in its usual form.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        pass
+    try:
+        return to_ascii(name)
+    except BadDomain as error:
+        raise ValueError(str(error)) from None
 
 
 def _listen_address(value: Any) -> Any:
@@ -192,5 +206,7 @@ DatabaseAddress = Annotated[
 """``"sqlite"``, ``"postgresql://user@host/name"``; a secret."""
 WebAddress = Annotated[str, AfterValidator(_web_address), Kind("http:// or https:// address")]
 """``"https://mail.example.org/"``."""
+HostName = Annotated[str, AfterValidator(read_host), Kind("host name or IP address")]
+"""``"mail.example.org"`` in ASCII, ``"192.0.2.1"``."""
 IpAddress = Annotated[str, AfterValidator(_ip_address), Kind("IP address")]
 """``"192.0.2.1"``, ``"2001:db8::1"``."""

@@ -1,16 +1,15 @@
 """The options of the way of a mail (limits, reception, queue, delivery), and the whole file.
 
-The other groups are in ``options_server``, ``options_users``, ``options_check``,
-``options_content``, ``options_words``, ``options_keys`` and ``options_monitor``. A component gets
-its own class of options, never the whole tree. What an operator changes while the server runs
-(domains, accounts, aliases, keys) is in the store, not here.
+The other groups are in the other files ``options_*``. A component gets its own class of options,
+never the whole tree. What an operator changes while the server runs (domains, accounts, aliases,
+keys) is in the store, not here.
 """
 
 from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zajil.config.kinds import BadOption, Duration, IpAddress, Size
 from zajil.config.options_check import CheckOptions
@@ -26,6 +25,7 @@ from zajil.config.options_server import (
     TlsOptions,
     TrackingOptions,
 )
+from zajil.config.options_smarthost import SMARTHOST, SmarthostOptions, read_routes
 from zajil.config.options_users import (
     LoginOptions,
     MailboxOptions,
@@ -262,6 +262,19 @@ class DeliverOptions(Options):
         description="opportunistic: use TLS if the other server offers it (RFC 3207); verify: "
         "require a valid certificate for the host name; never: no TLS, for tests only.",
     )
+    routes: dict[str, str] = Field(
+        {},
+        examples=[{"partner.example": "direct", ".branch.example": "192.0.2.25:25"}],
+        description="Table of recipient domain (.DOMAIN: its subdomains) to the way that its mail "
+        "takes: direct (the servers in its MX records), smarthost, or HOST:PORT for a server of "
+        "your choice (without a port: deliver.port). Default: smarthost if smarthost.host is set, "
+        "else direct. Local domains are never sent.",
+    )
+
+    @field_validator("routes")
+    @classmethod
+    def _are_routes(cls, routes: dict[str, str]) -> dict[str, str]:
+        return read_routes(routes)
 
 
 class Configuration(Options):
@@ -282,6 +295,17 @@ class Configuration(Options):
     mail: MailboxOptions = MailboxOptions()
     queue: QueueOptions = QueueOptions()
     deliver: DeliverOptions = DeliverOptions()
+    smarthost: SmarthostOptions = SmarthostOptions()
     web: WebOptions = WebOptions()
     tracking: TrackingOptions = TrackingOptions()
     log: LogOptions = LogOptions()
+
+    @model_validator(mode="after")
+    def _routes_lead_elsewhere(self) -> Self:
+        if self.smarthost.host == self.server.hostname:
+            raise BadOption("smarthost.host", "it is this server (server.hostname)")
+        if self.smarthost.host is None and SMARTHOST in self.deliver.routes.values():
+            raise BadOption(
+                "deliver.routes", "it uses the smarthost, and smarthost.host is not set"
+            )
+        return self

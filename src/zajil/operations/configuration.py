@@ -221,4 +221,5 @@ def _mode(path: Path) -> int:
 
 
 def _holds_secrets(configuration: Configuration) -> bool:
-    return configuration.store.url != "sqlite" or bool(configuration.login.token_client_secret)
+    secrets = (configuration.login.token_client_secret, configuration.smarthost.password)
+    return configuration.store.url != "sqlite" or any(secrets)
