@@ -31,8 +31,9 @@ def test_the_records_for_people_and_programs(run: Run) -> None:
     assert records[0]["value"] == "10 mail.north.test."
     values = {record["name"]: record["value"] for record in records if record["type"] == "SRV"}
     assert values["_imaps._tcp.north.test"] == "0 1 993 mail.north.test."
-    assert values["_pop3s._tcp.north.test"] == "0 1 995 mail.north.test."
-    assert "_imap._tcp.north.test" not in values
+    assert values["_pop3s._tcp.north.test"] == "20 1 995 mail.north.test."
+    # RFC 8314 section 3: TLS from the first byte comes first.
+    assert values["_imap._tcp.north.test"] == "10 1 143 mail.north.test."
     assert '"v=spf1 mx -all"' in run("dns", "records", "north.test")[1]
 
 

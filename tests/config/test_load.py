@@ -238,3 +238,14 @@ def test_no_override_raises_anything_else(override: str, tree: dict[str, int]) -
 def test_no_value_raises_anything_else(option: str, value: str) -> None:
     with contextlib.suppress(BadConfiguration):
         parse_configuration(GOOD, Path("z.toml"), [f"{option}={value}"])
+
+
+@pytest.mark.parametrize(
+    "text", ["all", "redirect=x.test", "a b", 'a"', "include:", "v=spf1", "ip4:1", "-all"]
+)
+def test_a_mechanism_that_spf_does_not_know(text: str, tmp_path: Path) -> None:
+    lines = '[server]\nhostname = "mx.test"\ndata_dir = "d"\n[dns]\nspf_mechanisms = [\'%s\']\n'
+    with pytest.raises(BadConfiguration, match=r"dns\.spf_mechanisms"):
+        parse_configuration(lines % text, tmp_path / "zajil.toml")
+    good = parse_configuration(lines % "include:_spf.relay.test", tmp_path / "zajil.toml")
+    assert good.dns.spf_mechanisms == ("include:_spf.relay.test",)

@@ -33,6 +33,7 @@ PACKAGES = {
     "mmdebstrap": "mmdebstrap",
     "mpop": "mpop",
     "msmtp": "msmtp",
+    "named": "bind9",
     "named-checkzone": "bind9-utils",
     "neomutt": "neomutt",
     "node": "nodejs",
@@ -46,6 +47,7 @@ PACKAGES = {
     "strace": "strace",
     "swaks": "swaks",
     "systemd-analyze": "systemd",
+    "unbound": "unbound",
     "zsh": "zsh",
 }
 """Debian's package of each program."""

@@ -113,6 +113,10 @@ def test_records_are_checked_when_asked(sqlite_store: Store) -> None:
             assert "&lt;the IPv4 address of this server&gt;" in page
             assert page.count('<span class="state bad">different</span>') == 1
             assert '<span class="state bad">missing</span>' in page
+            assert "Add this record to the zone." in page
+            watched = await admin.get(f"{path}?check=1&watch=1")
+            assert watched.response.headers["refresh"] == "30"
+            assert "Stop checking" in watched.text
             arabic = await admin_of(site, **{"accept-language": "ar"})
             page = (await arabic.get(f"{path}?check=1")).text
             assert "غير موجود" in page

@@ -51,9 +51,18 @@ def ask(flow: Flow[T], nameserver: str | None, timeout_seconds: float) -> T:
 
 
 def run_with_resolver(
-    work: Callable[[Resolve], Awaitable[T]], nameserver: str | None, timeout_seconds: float
+    work: Callable[[Resolve], Awaitable[T]],
+    nameserver: str | None,
+    timeout_seconds: float,
+    configured: tuple[str, ...] = (),
 ) -> T:
     """Run something that queries DNS, in an event loop of its own.
+
+    Args:
+        work: gets the resolver.
+        nameserver: of the command line.
+        timeout_seconds: of one question.
+        configured: ``dns.nameservers``, used where the command line names none.
 
     Raises:
         WrongUsage: the name server is not written as HOST:PORT, or is unknown.
@@ -61,7 +70,7 @@ def run_with_resolver(
     import asyncio
 
     async def run() -> T:
-        resolver = _make_resolver(nameserver, timeout_seconds)
+        resolver = _make_resolver(nameserver, timeout_seconds, configured)
         try:
             return await work(resolver.resolve)
         finally:
@@ -70,13 +79,15 @@ def run_with_resolver(
     return asyncio.run(run())
 
 
-def _make_resolver(nameserver: str | None, timeout_seconds: float) -> Resolver:
+def _make_resolver(
+    nameserver: str | None, timeout_seconds: float, configured: tuple[str, ...]
+) -> Resolver:
     from zajil.config.options_server import DnsOptions
     from zajil.net.system import SystemClock, system_random
     from zajil.resolver.client import Resolver
 
     log_to_stderr()
-    servers = _locate(nameserver) if nameserver is not None else ()
+    servers = _locate(nameserver) if nameserver is not None else configured
     timeout_ms = round(timeout_seconds * 1000)
     # The command is not repeated: it does not wait for DNS to work again.
     update = {"nameservers": servers, "timeout_ms": timeout_ms, "outage_ms": 0}

@@ -1,4 +1,4 @@
-"""``zajil dns``: the DNS records to publish."""
+"""``zajil dns``: the DNS records to publish, and whether they are published."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zajil.cli import dns_check
 from zajil.cli.configured import opened_store, read_configuration
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json
 
 if TYPE_CHECKING:
-    from zajil.operations.dns_advice import DnsRecord
+    from zajil.operations.dns_record import DnsRecord
 
-dns_app = typer.Typer(name="dns", help="The DNS records to publish.", no_args_is_help=True)
+dns_app = typer.Typer(
+    name="dns", help="The DNS records to publish, and their state.", no_args_is_help=True
+)
+dns_app.command("check")(dns_check.check)
 
 
 @dns_app.command("records")
@@ -39,21 +43,17 @@ def records(
     """
     from zajil.core.domain import to_ascii
     from zajil.net.system import SystemClock
-    from zajil.operations.dns_advice import records_for
+    from zajil.operations.dns_advice import all_records
     from zajil.operations.zone_file import zone_file
-    from zajil.store.people.dkim_keys import list_dkim_keys
-    from zajil.store.people.domains import require_domain
 
     if without_soa and not as_zone:
         raise WrongUsage("--without-soa requires --zone")
     if as_zone and as_json:
         raise WrongUsage("--zone and --json cannot be combined")
     name = to_ascii(domain)
-    with opened_store(context) as store:
-        store.read_now(lambda conn: require_domain(conn, name))
-        keys = store.read_now(lambda conn: list_dkim_keys(conn, name))
     configuration = read_configuration(context)
-    found = records_for(name, configuration, keys)
+    with opened_store(context) as store:
+        (found,) = store.read_now(lambda conn: all_records(conn, configuration, [name])).values()
     if as_zone:
         hostname, now_ms = configuration.server.hostname, SystemClock().now_ms()
         print(zone_file(name, hostname, found, now_ms, whole=not without_soa), end="")

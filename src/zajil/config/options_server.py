@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zajil.config.kinds import (
     BadOption,
@@ -224,12 +224,33 @@ class DnsOptions(Options):
     cache_size: int = Field(
         10_000, ge=0, description="Maximum number of DNS responses cached by each worker."
     )
+    spf_mechanisms: tuple[str, ...] = Field(
+        (),
+        examples=[["include:_spf.relay.example.net"]],
+        description="Mechanisms that `zajil dns` adds to the SPF records of your domains (RFC "
+        "7208 section 5): other servers that send mail for them, such as a relay or a newsletter "
+        "service.",
+    )
     outage_ms: Duration = Field(
         parse_duration("1h"),
         description="How long mail is deferred while no name server responds, if its sender "
         "checks could lead to a rejection. After this time such mail is accepted unchecked; 0: "
         "immediately.",
     )
+
+    @field_validator("spf_mechanisms")
+    @classmethod
+    def _are_mechanisms(cls, mechanisms: tuple[str, ...]) -> tuple[str, ...]:
+        from zajil.mailauth.spf_record import BadRecord, parse_record
+
+        for one in mechanisms:
+            record = parse_record(f"v=spf1 {one}")
+            if isinstance(record, BadRecord):
+                raise ValueError(f"{one!r} is not an SPF mechanism: {record}")
+            directives = record.directives
+            if len(directives) != 1 or directives[0].name == "all":
+                raise ValueError(f"{one!r} is not one mechanism, like 'include:_spf.example.net'")
+        return mechanisms
 
 
 class TrackingOptions(Options):

@@ -15,7 +15,9 @@ ROLE_LOCAL_PARTS = ("postmaster", "abuse")
 REPORTS_LOCAL_PART = "dmarc-reports"
 """Reports about a domain of ours come to this address of it, and ours come from there (RFC 9990).
 No option: DNS, routing and who reads the reports must agree on it."""
-ALWAYS_ACCEPTED = frozenset({*ROLE_LOCAL_PARTS, REPORTS_LOCAL_PART})
+TLS_REPORTS_LOCAL_PART = "tls-reports"
+"""Others report failures of TLS to this address of a domain of ours (RFC 8460 section 3)."""
+ALWAYS_ACCEPTED = frozenset({*ROLE_LOCAL_PARTS, REPORTS_LOCAL_PART, TLS_REPORTS_LOCAL_PART})
 """Local parts that lead to the postmaster where nobody has them."""
 
 

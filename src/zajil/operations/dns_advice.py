@@ -1,32 +1,25 @@
-"""The DNS records a domain needs so that its mail arrives, here and elsewhere."""
+"""The DNS records a domain needs so that its mail arrives, here and elsewhere.
+
+Those of the server's own name are in ``dns_host``; this module adds those of the domain.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from ipaddress import ip_address
 
 from zajil.config.options import Configuration
-from zajil.core.directory import REPORTS_LOCAL_PART
-from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, Service
+from zajil.core.directory import REPORTS_LOCAL_PART, TLS_REPORTS_LOCAL_PART
+from zajil.core.service import Service
 from zajil.keys.record import record_value, zone_text
 from zajil.mailauth.dkim_key import key_name
+from zajil.operations.dkim_keys import show_keys
+from zajil.operations.dns_host import host_records, spf_value
+from zajil.operations.dns_record import DnsRecord
+from zajil.operations.server_facts import NOTHING_KNOWN, ServerFacts, find_facts
+from zajil.store.engine.reader import Snapshot
 from zajil.store.people.dkim_keys import DkimKeyRow, KeyState
+from zajil.store.people.domains import list_domains
 from zajil.tracking.check_names import mark
-
-
-@dataclass(frozen=True, slots=True)
-class DnsRecord:
-    """One record to publish."""
-
-    name: str
-    """ASCII form, without a final dot; of a PTR record: the address it is for."""
-    type: str
-    value: str
-    """As it stands in a zone file; in angle brackets: what the operator must fill in."""
-    purpose: str
-    """One sentence for a person; a key of the catalogs, as are the values in angle brackets."""
-
 
 _KEY_PURPOSES = {
     KeyState.PUBLISHED: mark(
@@ -43,7 +36,10 @@ _KEY_PURPOSES = {
 
 
 def records_for(
-    domain: str, configuration: Configuration, keys: Sequence[DkimKeyRow]
+    domain: str,
+    configuration: Configuration,
+    keys: Sequence[DkimKeyRow],
+    facts: ServerFacts = NOTHING_KNOWN,
 ) -> list[DnsRecord]:
     """Return the records to publish for a domain that this server is home to.
 
@@ -51,20 +47,20 @@ def records_for(
         domain: ASCII form.
         configuration: of the server; its own name and its listeners matter.
         keys: all signing keys of the domain.
+        facts: what else is known of the server.
     """
     hostname = configuration.server.hostname
     return [
         DnsRecord(
             domain, "MX", f"10 {hostname}.", mark("Mail for the domain comes to this server.")
         ),
-        *_server_records(configuration),
+        *host_records(domain, configuration, facts),
         DnsRecord(
             domain,
             "TXT",
-            '"v=spf1 mx -all"',
+            spf_value("mx", configuration.dns.spf_mechanisms),
             mark("Only this server sends mail for the domain (SPF)."),
         ),
-        *_host_policy(domain, hostname),
         *key_records(keys),
         DnsRecord(
             f"_dmarc.{domain}",
@@ -75,8 +71,33 @@ def records_for(
                 "show that all mail of yours passes, make it p=quarantine, and p=reject in the end."
             ),
         ),
+        DnsRecord(
+            f"_smtp._tls.{domain}",
+            "TXT",
+            f'"v=TLSRPTv1; rua=mailto:{TLS_REPORTS_LOCAL_PART}@{domain}"',
+            mark("Others report when they could not deliver mail encrypted (TLSRPT)."),
+        ),
         *_service_records(domain, configuration),
+        *_web_records(domain, configuration),
     ]
+
+
+def all_records(
+    conn: Snapshot, configuration: Configuration, domains: Sequence[str] = ()
+) -> dict[str, list[DnsRecord]]:
+    """Return the records of several domains, with what is known of this machine.
+
+    Args:
+        conn: of the store.
+        configuration: of the server.
+        domains: ASCII forms; empty: all.
+
+    Raises:
+        NoSuchDomain: one is not a domain of this server.
+    """
+    facts = find_facts(configuration)
+    names = list(domains) or [one.ascii_name for one in list_domains(conn)]
+    return {name: records_for(name, configuration, show_keys(conn, name), facts) for name in names}
 
 
 def key_records(keys: Sequence[DkimKeyRow]) -> list[DnsRecord]:
@@ -92,60 +113,45 @@ def key_records(keys: Sequence[DkimKeyRow]) -> list[DnsRecord]:
     ]
 
 
-def _server_records(configuration: Configuration) -> list[DnsRecord]:
-    """The server's own name: where it is, and that its address says so too."""
-    hostname = configuration.server.hostname
-    bound = [listener.rpartition(":")[0].strip("[]") for listener in configuration.listen.smtp]
-    public = [text for text in bound if ip_address(text).is_global]
-    ipv4 = [text for text in public if ":" not in text] or [
-        mark("<the IPv4 address of this server>")
-    ]
-    ipv6 = [text for text in public if ":" in text] or [mark("<its IPv6 address, if it has one>")]
-    return [
-        *(DnsRecord(hostname, "A", text, mark("Where the server is.")) for text in ipv4),
-        *(DnsRecord(hostname, "AAAA", text, mark("The same with IPv6.")) for text in ipv6),
-        DnsRecord(
-            public[0] if public else mark("<the address of this server>"),
-            "PTR",
-            f"{hostname}.",
-            mark(
-                "The address must have the server's name: many servers reject mail without it. The "
-                "provider of the address sets it, often in its control panel."
-            ),
-        ),
-    ]
-
-
-def _host_policy(domain: str, hostname: str) -> list[DnsRecord]:
-    """SPF of the server's own name; one name has one policy (RFC 7208 section 4.5)."""
-    if hostname == domain:
-        return []
-    purpose = mark("Bounces name no sender: there the server's own name is looked up (SPF).")
-    return [DnsRecord(hostname, "TXT", '"v=spf1 a -all"', purpose)]
+_SERVICES = (
+    (Service.SUBMISSIONS, 0),
+    (Service.SUBMISSION, 10),
+    (Service.IMAPS, 0),
+    (Service.IMAP, 10),
+    (Service.POP3S, 20),
+    (Service.POP3, 30),
+)
+"""Services of mail programs with the priority of their records: TLS from the first byte comes first
+(RFC 8314 section 3), and IMAP before POP3 (RFC 6186 section 3.3)."""
 
 
 def _service_records(domain: str, configuration: Configuration) -> list[DnsRecord]:
     """SRV records by which mail programs set themselves up (RFC 6186 section 3)."""
-    listen, hostname = configuration.listen, configuration.server.hostname
-    # RFC 8314 section 3: programs shall use TLS from the first byte, so the others have no record
-    # where they are offered too.
-    found = [
-        DnsRecord(
-            f"_{service}._tcp.{domain}",
-            "SRV",
-            f"0 1 {listeners[0].rpartition(':')[2]} {hostname}.",
-            mark("Mail programs find the server by themselves."),
+    offered = mark("Mail programs find the server by themselves.")
+    absent = mark("The server does not offer this service (RFC 6186 section 3.4).")
+    found: list[DnsRecord] = []
+    for service, priority in _SERVICES:
+        listeners = getattr(configuration.listen, service)
+        value, purpose = "0 0 0 .", absent
+        if listeners:
+            port = listeners[0].rpartition(":")[2]
+            value, purpose = f"{priority} 1 {port} {configuration.server.hostname}.", offered
+        is_optional = not listeners or not service.has_implicit_tls
+        name = f"_{service}._tcp.{domain}"
+        found.append(DnsRecord(name, "SRV", value, purpose, is_optional=is_optional))
+    return found
+
+
+def _web_records(domain: str, configuration: Configuration) -> list[DnsRecord]:
+    """Names of the domain that lead to our web pages, where programs look for settings."""
+    hostname = configuration.server.hostname
+    if not configuration.listen.web:
+        return []
+    return [
+        DnsRecord(f"{label}.{domain}", "CNAME", f"{hostname}.", purpose, is_optional=is_optional)
+        for label, purpose, is_optional in (
+            ("autoconfig", mark("Thunderbird and others find their settings here."), False),
+            ("autodiscover", mark("Outlook finds its settings here."), True),
         )
-        for service, listeners in (
-            (Service.SUBMISSIONS, listen.submissions),
-            (Service.IMAPS, listen.imaps),
-            (Service.POP3S, listen.pop3s),
-        )
-        if listeners
-    ]
-    users = (Service.SUBMISSION, Service.SUBMISSIONS, *IMAP_SERVICES, *POP3_SERVICES)
-    absent = [one for one in users if not getattr(listen, one)]
-    purpose = mark("The server does not offer this service (RFC 6186 section 3.4).")
-    return found + [
-        DnsRecord(f"_{service}._tcp.{domain}", "SRV", "0 0 0 .", purpose) for service in absent
+        if f"{label}.{domain}" != hostname
     ]

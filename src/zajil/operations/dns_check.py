@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Literal
 
-from zajil.dns.flow import Answer, Outcome, Question, Resolve
-from zajil.operations.dns_advice import DnsRecord
+from zajil.dns.flow import Answer, Outcome, Question, Resolve, run_flow
+from zajil.mailauth.spf import SpfQuery, check_spf
+from zajil.operations.dns_compare import compare
+from zajil.operations.dns_record import DnsRecord
+from zajil.tracking.check_names import mark
 
-RecordState = Literal["found", "missing", "other", "optional", "unknown", "unchecked"]
+RecordState = Literal[
+    "found", "missing", "other", "optional", "unknown", "unchecked", "cached", "unsigned"
+]
 """``other``: something else is there; ``optional``: missing, and not needed by all; ``unknown``:
-DNS did not answer; ``unchecked``: this type is not looked up."""
-_CHECKED = ("A", "AAAA", "MX", "TXT", "PTR", "SRV")
+DNS did not answer; ``unchecked``: this type is not looked up; ``cached``: the zone has it, and the
+resolver still has the old answer; ``unsigned``: it is there without DNSSEC, which it needs."""
+_CHECKED = ("A", "AAAA", "MX", "TXT", "PTR", "SRV", "CNAME", "TLSA", "CAA")
 _MOST_FOUND = 10
 """Values of one answer that are shown."""
+GOOD_STATES = ("found", "optional", "unchecked")
+"""Nothing is to be done."""
+
+ADVICE: dict[str, str] = {
+    "missing": mark("Add this record to the zone."),
+    "other": mark("Another value is there now: replace it by this record."),
+    "unknown": mark("DNS did not answer. Try again; if it stays so, check the name servers."),
+    "cached": mark(
+        "The zone has the record. Your resolver still has the old answer; wait until it expires."
+    ),
+    "unsigned": mark(
+        "The record has an effect only with DNSSEC: sign the zone, and use a resolver on this "
+        "machine that validates."
+    ),
+}
+"""What to do about a record, by its state; a key of the catalogs."""
+
+Ask = Callable[[Question], Awaitable[Answer | None]]
+"""Asks the name servers of a zone themselves, as ``resolver.authority.Authorities.ask``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,44 +52,111 @@ class CheckedRecord:
     state: RecordState = "unchecked"
     found: tuple[str, ...] = ()
     """What is there now, where it is of the same kind."""
+    authentic: bool = False
+    """The answer was validated by DNSSEC."""
+    ttl_seconds: int = 0
+    """How long the resolver keeps this answer."""
 
 
-async def check_dns(records: Sequence[DnsRecord], resolve: Resolve) -> list[CheckedRecord]:
+def is_all_right(checked: Sequence[CheckedRecord]) -> bool:
+    """Return whether no record needs anything to be done."""
+    return all(is_good(one) for one in checked)
+
+
+def is_good(checked: CheckedRecord) -> bool:
+    """Return whether nothing must be done; an optional record may lack what it needs."""
+    return checked.state in GOOD_STATES or (
+        checked.state == "unsigned" and checked.record.is_optional
+    )
+
+
+async def check_dns(
+    records: Sequence[DnsRecord], resolve: Resolve, ask_zone: Ask | None = None
+) -> list[CheckedRecord]:
     """Look up each record; returns them in their order. Waits for the slowest answer.
 
     Args:
         records: as ``dns_advice.records_for`` gives them.
         resolve: a resolver; what it remembers is good for the TTL of the old records.
+        ask_zone: asks the name servers of the zone where the resolver has not what is wanted;
+            ``None``: only the resolver is asked.
     """
-    return list(await asyncio.gather(*[_check(one, records, resolve) for one in records]))
+    return list(await asyncio.gather(*[_check(one, records, resolve, ask_zone) for one in records]))
 
 
 async def _check(
-    record: DnsRecord, records: Sequence[DnsRecord], resolve: Resolve
+    record: DnsRecord, records: Sequence[DnsRecord], resolve: Resolve, ask_zone: Ask | None
 ) -> CheckedRecord:
     if record.type not in _CHECKED:
         return CheckedRecord(record)
     if record.type == "PTR":
         return await _check_reverse(record, records, resolve)
-    answer = await resolve(Question(record.name, record.type))
+    if record.type == "CNAME":
+        return await _check_alias(record, resolve)
+    question = Question(record.name, record.type)
+    answer = await resolve(question)
     if answer.outcome is Outcome.FAILED:
         return CheckedRecord(record, "unknown")
-    return _compare(record, answer)
+    checked = await _judge(record, answer, resolve)
+    if checked.state in ("missing", "other") and ask_zone is not None:
+        fresh = await ask_zone(question)
+        if fresh is not None and (await _judge(record, fresh, resolve)).state == "found":
+            return replace(checked, state="cached")
+    return checked
 
 
-def _compare(record: DnsRecord, answer: Answer) -> CheckedRecord:
-    wanted = unquote(record.value)
-    found = tuple(one for one in answer.values if _is_same_kind(wanted, one))[:_MOST_FOUND]
-    if is_open(record):
-        # The operator knows the address of the server; any is taken.
-        absent: RecordState = "optional" if record.type == "AAAA" else "missing"
-        return CheckedRecord(record, "found" if found else absent, found)
+async def _judge(record: DnsRecord, answer: Answer, resolve: Resolve) -> CheckedRecord:
+    state, found = compare(record, answer.values)
+    checked = CheckedRecord(
+        record, state, found[:_MOST_FOUND], answer.authentic, answer.ttl_seconds
+    )
+    if state == "found" and record.type == "TLSA" and not answer.authentic:
+        return replace(checked, state="unsigned")
+    is_policy = record.type == "TXT" and record.value.startswith('"v=spf1 ')
+    if state == "other" and is_policy and await _permits(record.name, record, resolve):
+        return replace(checked, state="found")
+    return checked
+
+
+async def _permits(domain: str, record: DnsRecord, resolve: Resolve) -> bool:
+    """Return whether another SPF record permits what ours would: mail from these hosts."""
+    if record.value.startswith('"v=spf1 mx'):
+        mail = await resolve(Question(domain, "MX"))
+        hosts = [value.rpartition(" ")[2] for value in mail.values[:1]]
+    else:
+        hosts = [domain]
+    addresses: list[str] = []
+    for host in hosts:
+        addresses += await _addresses_of(host, resolve)
+    if not addresses:
+        return False
+    for address in addresses:
+        query = SpfQuery(ip_address(address), f"postmaster@{domain}", domain)
+        if (await run_flow(check_spf(query), resolve)).result != "pass":
+            return False
+    return not await _permits_everybody(domain, resolve)
+
+
+async def _permits_everybody(domain: str, resolve: Resolve) -> bool:
+    """Return whether mail from an address that nobody has passes: the record protects nothing."""
+    query = SpfQuery(ip_address("192.0.2.1"), f"postmaster@{domain}", domain)
+    return (await run_flow(check_spf(query), resolve)).result == "pass"
+
+
+async def _check_alias(record: DnsRecord, resolve: Resolve) -> CheckedRecord:
+    """Check that a name leads to the server, by an alias or by addresses of its own."""
+    target = record.value.removesuffix(".")
+    here, there = await asyncio.gather(_answers(record.name, resolve), _answers(target, resolve))
+    if any(one.outcome is Outcome.FAILED for one in here):
+        return CheckedRecord(record, "unknown")
+    found = tuple(value for answer in here for value in answer.values)[:_MOST_FOUND]
+    ttl, authentic = here[0].ttl_seconds, all(one.authentic for one in here)
     if not found:
-        return CheckedRecord(record, "optional" if _is_none(record) else "missing")
-    is_same = [_normal(record, one) == _normal(record, wanted) for one in found]
-    # One of several addresses or mail servers is enough; of policies and keys one may stand there.
-    good = any(is_same) if record.type != "TXT" else all(is_same) and len(found) == 1
-    return CheckedRecord(record, "found" if good else "other", found)
+        absent: RecordState = "optional" if record.is_optional else "missing"
+        return CheckedRecord(record, absent, (), authentic, ttl)
+    wanted = {value for answer in there for value in answer.values}
+    state: RecordState = "found" if wanted.intersection(found) else "other"
+    return CheckedRecord(record, state, found, authentic, ttl)
 
 
 async def _check_reverse(
@@ -74,7 +166,7 @@ async def _check_reverse(
     hostname = record.value.removesuffix(".")
     addresses = [record.name]
     if not _is_address(record.name):
-        answers = [await resolve(Question(hostname, kind)) for kind in ("A", "AAAA")]
+        answers = await _answers(hostname, resolve)
         addresses = [value for answer in answers for value in answer.values][:_MOST_FOUND]
         if not addresses:
             failed = any(one.outcome is Outcome.FAILED for one in answers)
@@ -95,57 +187,12 @@ async def _check_reverse(
     return CheckedRecord(record, next(one for one in worst if one in states), tuple(found))
 
 
-def _is_none(record: DnsRecord) -> bool:
-    """Return whether a record says that there is no such service: few programs ask for it."""
-    return record.type == "SRV" and record.value.endswith(" .")
+async def _answers(host: str, resolve: Resolve) -> list[Answer]:
+    return [await resolve(Question(host, kind)) for kind in ("A", "AAAA")]
 
 
-def is_open(record: DnsRecord) -> bool:
-    """Return whether the operator must fill in a value that this server does not know."""
-    return record.value.startswith("<")
-
-
-def unquote(value: str) -> str:
-    """Return the text of a TXT record from its strings in quotes; other values as they are."""
-    if not value.startswith('"'):
-        return value
-    text = value.strip('"').replace('" "', "")
-    return text.replace('\\"', '"').replace("\\\\", "\\")
-
-
-def _is_same_kind(wanted: str, found: str) -> bool:
-    """Return whether a value may stand in the place of the wanted one: v=spf1, v=DMARC1 ..."""
-    if not wanted.startswith("v="):
-        return True
-    first = wanted.split(maxsplit=1)[0].rstrip(";").casefold()
-    if first == "v=dkim1":  # RFC 6376 section 3.6.1: v= may be left out
-        return True
-    return found.casefold().startswith(first)
-
-
-def _normal(record: DnsRecord, value: str) -> str:
-    """Return what matters of a value.
-
-    That is the host of MX, port and host of SRV, the key of DKIM, that DMARC has a policy.
-    """
-    text = value.removesuffix(".").casefold()
-    if record.type == "MX":
-        return text.rpartition(" ")[2]
-    if record.type == "SRV":  # port and host; priority and weight are the operator's choice
-        return " ".join(text.split()[2:])
-    tags = {
-        name.strip(): rest.strip()
-        for name, equals, rest in (part.partition("=") for part in value.split(";"))
-        if equals
-    }
-    if "._domainkey." in record.name:
-        return "".join(tags.get("p", "").split())
-    if record.name.startswith("_dmarc."):
-        return "policy" if tags.get("p", "").casefold() in _POLICIES else text
-    return " ".join(text.split())
-
-
-_POLICIES = ("none", "quarantine", "reject")
+async def _addresses_of(host: str, resolve: Resolve) -> list[str]:
+    return [value for answer in await _answers(host, resolve) for value in answer.values]
 
 
 def _is_address(text: str) -> bool:

@@ -22,9 +22,11 @@ from zajil.core.domain import BadDomain, is_public_name, to_ascii, to_unicode
 from zajil.core.errors import AlreadyExists, Unavailable
 from zajil.operations.accounts import AddedAccount, add_account
 from zajil.operations.dkim_keys import show_keys
-from zajil.operations.dns_advice import DnsRecord, records_for
+from zajil.operations.dns_advice import records_for
+from zajil.operations.dns_record import DnsRecord
 from zajil.operations.domains import add_domain
 from zajil.operations.run import find_user, make_runner, open_admin_store
+from zajil.operations.server_facts import find_facts
 from zajil.operations.store import make_store
 from zajil.store.engine.errors import StoreExists
 from zajil.store.people.accounts import list_accounts
@@ -110,7 +112,8 @@ def set_up(plan: SetupPlan, clock: Clock, random: Random) -> SetupResult:
             where = error.filename or plan.folder
             raise CannotSetUp(f"cannot write {where}: {error.strerror}") from error
         raise
-    return SetupResult(file, domain, account, records_for(domain, configuration, keys))
+    records = records_for(domain, configuration, keys, find_facts(configuration))
+    return SetupResult(file, domain, account, records)
 
 
 def _require_public(name: str, what: str, example: str) -> None:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from zajil.operations.dns_advice import DnsRecord
+from zajil.operations.dns_record import DnsRecord
 
 _STAND_IN = "192.0.2.1"
 """Stands for an address that is not known: nobody has it, it is for documentation."""
@@ -27,18 +27,18 @@ def zone_file(
         whole: with SOA and NS, so that the file is a zone by itself; else for a zone that exists.
     """
     lines = [*_head(domain, hostname, now_ms)] if whole else []
-    is_placed = any(_is_in(one, domain) and not _is_open(one) for one in _addresses(records))
+    is_placed = any(one.is_in(domain) and not one.is_open for one in _addresses(records))
     for record in records:
         lines += ["", *(f"; {text}" for text in _wrap(record.purpose))]
-        if not _is_in(record, domain):
-            lines.append(f"; It belongs to another zone: {_line(record)}")
-        elif not _is_open(record):
-            lines.append(_line(record))
+        if not record.is_in(domain):
+            lines.append(f"; It belongs to another zone: {record.line}")
+        elif not record.is_open:
+            lines.append(record.line)
         elif record.type == "A" and not is_placed:
             lines.append(f"; REPLACE {_STAND_IN} by {record.value.strip('<>')}:")
             lines.append(f"{record.name}. IN A {_STAND_IN}")
         else:
-            lines.append(f"; Fill in: {_line(record)}")
+            lines.append(f"; Fill in: {record.line}")
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
@@ -56,21 +56,6 @@ def _head(domain: str, hostname: str, now_ms: int) -> list[str]:
 
 def _addresses(records: Sequence[DnsRecord]) -> list[DnsRecord]:
     return [one for one in records if one.type in ("A", "AAAA")]
-
-
-def _is_in(record: DnsRecord, domain: str) -> bool:
-    """Whether the zone of the domain holds the record; a PTR is in the zone of the address."""
-    return record.type != "PTR" and (record.name == domain or record.name.endswith(f".{domain}"))
-
-
-def _is_open(record: DnsRecord) -> bool:
-    """Whether the operator must fill something in."""
-    return record.value.startswith("<")
-
-
-def _line(record: DnsRecord) -> str:
-    dot = "" if record.type == "PTR" else "."
-    return f"{record.name}{dot} IN {record.type} {record.value}"
 
 
 def _wrap(text: str) -> list[str]:

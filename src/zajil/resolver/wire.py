@@ -34,7 +34,7 @@ without an end, one mail could keep a worker busy for half a minute."""
 
 _HEADER_SIZE = 12
 
-_KINDS = ("A", "AAAA", "MX", "TXT", "PTR", "TLSA", "SRV", "NS")
+_KINDS = ("A", "AAAA", "MX", "TXT", "PTR", "TLSA", "SRV", "NS", "CAA")
 _TYPES = {name: dns.rdatatype.from_text(name) for name in _KINDS}
 
 
@@ -214,5 +214,9 @@ _SHOW: dict[str, Callable[[Any], str]] = {
     "SRV": lambda rdata: f"{rdata.priority} {rdata.weight} {rdata.port} {_text(rdata.target)}",
     "PTR": lambda rdata: _text(rdata.target),
     "TXT": lambda rdata: b"".join(rdata.strings).decode("latin-1"),
+    "NS": lambda rdata: _text(rdata.target),
+    "CAA": lambda rdata: (
+        f'{rdata.flags} {rdata.tag.decode("latin-1")} "{rdata.value.decode("latin-1")}"'
+    ),
     "TLSA": lambda rdata: f"{rdata.usage} {rdata.selector} {rdata.mtype} {rdata.cert.hex()}",
 }

@@ -15,8 +15,10 @@ from zajil.operations.aliases import add_alias, remove_alias, set_alias
 from zajil.operations.context import OperationContext
 from zajil.operations.dkim_keys import make_first_keys, revoke_keys, rotate_keys, show_keys
 from zajil.operations.dns_advice import records_for
-from zajil.operations.dns_check import CheckedRecord, check_dns
+from zajil.operations.dns_check import ADVICE, CheckedRecord, check_dns, is_all_right
 from zajil.operations.domains import add_domain, remove_domain
+from zajil.operations.server_facts import find_facts
+from zajil.resolver.authority import Authorities
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.aliases import list_aliases
 from zajil.store.people.dkim_keys import DkimKeyRow
@@ -27,6 +29,10 @@ from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 
 _LONGEST = 320
+_ZONE_SECONDS = 5.0
+"""For the answer of a name server of the zone."""
+_WATCH_SECONDS = 30
+"""Between two checks of a page that is watched."""
 
 
 class DomainPages:
@@ -72,7 +78,7 @@ class DomainPages:
         return response
 
     async def show_one(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Show one domain; with ``?check=1`` its records are looked up."""
+        """Show one domain; ``?check=1`` looks its records up, ``&watch=1`` again and again."""
         response = await self._render_one(request, visitor, done=self._notices.read(request))
         self._notices.forget(response)
         return response
@@ -138,13 +144,16 @@ class DomainPages:
             return use, show_keys(conn, name), _catch_all(conn, f"*@{name}") or ""
 
         use, keys, catch_all = await self._operations.read(load)
-        records = records_for(name, self._configuration, keys)
+        records = records_for(name, self._configuration, keys, find_facts(self._configuration))
         checked = [CheckedRecord(one) for one in records]
         has_checked = "check" in request.query_params and self._resolve is not None
         if has_checked and self._resolve is not None:
-            checked = await check_dns(records, self._resolve)
+            zone = Authorities(self._resolve, self._operations.random, _ZONE_SECONDS)
+            checked = await check_dns(records, self._resolve, zone.ask)
+        all_right = has_checked and is_all_right(checked)
+        watches = has_checked and "watch" in request.query_params and not all_right
         shown = {"done": None, "problem": None, **context}
-        return self._pages.render(
+        response = self._pages.render(
             visitor,
             "admin/domain.html",
             status,
@@ -152,11 +161,17 @@ class DomainPages:
             keys=keys,
             catch_all=catch_all,
             checked=checked,
+            advice=ADVICE,
             has_checked=has_checked,
             can_check=self._resolve is not None,
+            all_right=all_right,
+            watches=watches,
             signs=self._configuration.keys.sign,
             **shown,
         )
+        if watches:
+            response.headers["refresh"] = str(_WATCH_SECONDS)
+        return response
 
 
 def _domain_of(request: Request) -> str:
