@@ -32,6 +32,7 @@ from zajil.dns.flow import Resolve
 from zajil.login.service import LoginService
 from zajil.mailauth.mark_certificate import MarkRoots
 from zajil.net.peer import Networks
+from zajil.operations.mail_servers import MailServer
 from zajil.read.guarded_fetch import GuardedFetcher
 from zajil.read.sender_logos import LogoFinder
 from zajil.store.engine.open import Store
@@ -41,7 +42,7 @@ from zajil.store.people.directory import look_up
 from zajil.store.people.domains import DomainRow, create_domain
 from zajil.store.people.settings import NewSettings, set_settings
 from zajil.web.app import make_web
-from zajil.web.mail_servers import MailServer
+from zajil.web.own_names import OwnNames
 from zajil.web.services import WebServices
 
 PASSWORD = "a pigeon's password"
@@ -226,6 +227,8 @@ async def visiting(
             outside=outside,
             logos=logos,
             servers=servers,
+            public_url=web.url,
+            names=OwnNames(["mx.north.test"], store.directory.domains),
         )
         yield Site(store, clock, make_web(services))
 

@@ -47,6 +47,7 @@ _KEPT_TOGETHER = (
     "tests/net/test_real_log.py",
     "tests/net/test_real_server.py",
     "tests/web/test_chromium.py",
+    "tests/web/test_https.py",
     "tests/web/test_language.py",
 )
 """Files whose tests share a server, a browser or what was read from all sources."""

@@ -18,9 +18,10 @@ import pytest
 from kit.site import Browser, Site, letter, visiting
 from zajil.core.address import parse_address
 from zajil.message.mbox import Quoter, separator
+from zajil.operations.mail_servers import MailServer
 from zajil.store.engine.open import Store
 from zajil.store.people.aliases import AliasRow, create_alias
-from zajil.web.mail_servers import MailServer, make_autoconfig, make_profile
+from zajil.web.mail_servers import make_autoconfig, make_profile
 
 TABS = ["/account/devices", "/account/activity", "/account/sharing", "/account/export"]
 SERVERS = (

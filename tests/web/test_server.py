@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -14,18 +15,21 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from kit.certificates import TestAuthority
 from kit.clock import FakeClock
 from kit.store import NOW_MS
 from zajil.net.admission import Admission
 from zajil.net.floods import FloodCounter
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.peer import Networks
+from zajil.tls.context import server_context
 from zajil.tracking.events import ConnectionsRefused
 from zajil.web.body_limit import SMALL_FORM, BodyLimit
 from zajil.web.server import ConnectionRules, WebServer
 from zajil.web.streams import event_stream
 
 GET = b"GET / HTTP/1.1\r\nHost: x.test\r\n\r\n"
+LARGE = bytes(range(256)) * 40_000
 POST = b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 10\r\n\r\nhalf="
 
 
@@ -46,6 +50,10 @@ class Connection:
         except ConnectionResetError:
             return b""
 
+    async def exactly(self, count: int) -> bytes:
+        """Give so many bytes."""
+        return await self._reader.readexactly(count)
+
     async def rest(self) -> bytes:
         """Give everything up to the end of the connection."""
         try:
@@ -57,18 +65,25 @@ class Connection:
 class Ours:
     """A server on a free port of 127.0.0.1."""
 
-    def __init__(self, sessions: int, header_seconds: float, body_seconds: float) -> None:
+    def __init__(
+        self,
+        sessions: int,
+        header_seconds: float,
+        body_seconds: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.refused: list[ConnectionsRefused] = []
         self.floods = FloodCounter("web", FakeClock(NOW_MS), self._report)
         caps = SessionTable().caps(0, SessionLimits(sessions, 0, 0))
         entrance = Admission(caps, self.floods)
-        admission = ConnectionRules(entrance, entrance, Networks(), header_seconds)
+        admission = ConnectionRules(entrance, entrance, Networks(), header_seconds, 1)
         self.socket = socket.create_server(("127.0.0.1", 0))
         limit = Middleware(BodyLimit, most=1 << 20, seconds=body_seconds)
         routes = [
             Route("/", answer, methods=["GET", "POST"]),
             Route("/login", answer, methods=["POST"]),
             Route("/stream", stream),
+            Route("/large", large),
         ]
         self.made = 0
 
@@ -76,14 +91,15 @@ class Ours:
             self.made += 1
             return Starlette(routes=routes, middleware=[limit])
 
-        self.server = WebServer(make_pages, [self.socket], admission)
+        choose = None if tls is None else lambda _hello: tls
+        self.server = WebServer(make_pages, [self.socket], admission, choose)
 
     def _report(self, events: Sequence[ConnectionsRefused]) -> None:
         self.refused += events
 
     @asynccontextmanager
-    async def connected(self) -> AsyncIterator[Connection]:
-        reader, writer = await asyncio.open_connection(*self.socket.getsockname())
+    async def connected(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Connection]:
+        reader, writer = await asyncio.open_connection(*self.socket.getsockname(), ssl=tls)
         try:
             yield Connection(reader, writer)
         finally:
@@ -97,6 +113,10 @@ async def answer(request: Request) -> Response:
     return PlainTextResponse("here")
 
 
+async def large(request: Request) -> Response:
+    return Response(LARGE)
+
+
 async def stream(request: Request) -> Response:
     async def events() -> AsyncIterator[str]:
         yield "event: one\ndata: -\n\n"
@@ -107,9 +127,12 @@ async def stream(request: Request) -> Response:
 
 @asynccontextmanager
 async def serving(
-    sessions: int = 10, header_seconds: float = 60, body_seconds: float = 60
+    sessions: int = 10,
+    header_seconds: float = 60,
+    body_seconds: float = 60,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Ours]:
-    ours = Ours(sessions, header_seconds, body_seconds)
+    ours = Ours(sessions, header_seconds, body_seconds, tls)
     run = asyncio.create_task(ours.server.run())
     try:
         yield ours
@@ -238,5 +261,82 @@ def test_the_form_of_a_log_in_is_small() -> None:
                 async with ours.connected() as browser:
                     browser.send(head.encode() + b"&" * size)
                     assert status in await browser.line()
+
+    asyncio.run(run())
+
+
+# ---- HTTPS ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Give the context of a server, and that of a browser."""
+    authority = TestAuthority(tmp_path_factory.mktemp("authority"))
+    ours = server_context(*authority.issue("127.0.0.1"))
+    return ours, ssl.create_default_context(cafile=str(authority.ca_file))
+
+
+Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
+
+
+def test_a_large_answer_reaches_a_slow_browser_whole(tls: Contexts) -> None:
+    async def run() -> bytes:
+        async with serving(tls=tls[0]) as ours, ours.connected(tls[1]) as browser:
+            browser.send(GET.replace(b"/ ", b"/large ", 1) + GET)
+            assert b"200 OK" in await browser.line()
+            await asyncio.sleep(0.2)  # the server meanwhile fills all buffers, and waits
+            while await browser.line() != b"\r\n":
+                pass
+            body = await browser.exactly(len(LARGE))
+            assert b"200 OK" in await browser.line()  # the second request on the connection
+            return body
+
+    assert asyncio.run(run()) == LARGE
+
+
+def test_connections_count_before_their_handshake(tls: Contexts) -> None:
+    """Attack: connections that never begin TLS would be counted nowhere."""
+
+    async def run() -> list[ConnectionsRefused]:
+        async with serving(sessions=2, tls=tls[0]) as ours:
+            async with ours.connected() as one, ours.connected() as two:
+                async with ours.connected() as three:
+                    three.send(b"\x16")
+                    assert await three.rest() == b""
+                assert await one.rest() == b""  # the time for the handshake is over
+                assert await two.rest() == b""
+            async with ours.connected(tls[1]) as browser:
+                browser.send(GET)
+                assert b"200 OK" in await browser.line()
+        return ours.refused
+
+    reasons = {event.reason for event in asyncio.run(run())}
+    assert reasons == {"too many sessions in all", "TLS handshake failed"}
+
+
+def test_a_slow_request_over_tls_ends(tls: Contexts) -> None:
+    async def run() -> list[ConnectionsRefused]:
+        async with (
+            serving(header_seconds=1, tls=tls[0]) as ours,
+            ours.connected(tls[1]) as browser,
+        ):
+            browser.send(b"GET / HTTP/1.1\r\nHost: x")
+            assert await browser.rest() == b""
+        return ours.refused
+
+    assert [event.reason for event in asyncio.run(run())] == ["no request in time"]
+
+
+def test_a_stream_over_tls_ends_with_the_server_and_with_the_browser(tls: Contexts) -> None:
+    async def run() -> None:
+        async with serving(tls=tls[0]) as ours, ours.connected(tls[1]) as stays:
+            async with ours.connected(tls[1]) as leaves:
+                for browser in (stays, leaves):
+                    browser.send(GET.replace(b"/ ", b"/stream ", 1))
+                    assert b"200 OK" in await browser.line()
+            async with ours.connected() as waits:  # no handshake: nothing to wait for
+                await ours.server.drain(0)
+                assert await waits.rest() == b""
+            assert b"event: one" in await stays.rest()
 
     asyncio.run(run())

@@ -36,7 +36,6 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.submit.session import SubmitSession
 from zajil.tracking.events import TrackingEvent
-from zajil.web.server import ConnectionRules
 
 _NEVER = 1 << 62
 
@@ -131,17 +130,6 @@ def admission(resources: WorkerResources, name: Service, *, many_users: bool = F
 
     floods = FloodCounter(name, resources.clock, functools.partial(record_floods, store))
     return Admission(caps, floods, Networks(resources.configuration.net.proxy_peers))
-
-
-def web_admission(resources: WorkerResources) -> ConnectionRules:
-    """Make the rules for connections to the web pages."""
-    options = resources.configuration.web
-    return ConnectionRules(
-        browsers=admission(resources, Service.WEB),
-        proxies=admission(resources, Service.WEB, many_users=True),
-        trusted=Networks(options.trusted_proxies),
-        header_seconds=options.header_time_ms / 1000,
-    )
 
 
 def record_floods(store: Store, events: Sequence[TrackingEvent]) -> None:

@@ -172,7 +172,7 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
         lock.take(server.shutdown_grace_ms / 1000)
         prepared = prepare_store(configuration.store, server.data_dir, clock=SystemClock())
         load_tables()
-        if sockets[Service.WEB]:
+        if sockets[Service.WEB] or sockets[Service.HTTPS]:
             load_languages()
     except (BindFailed, BadCertificate, StoreUnavailable) as error:
         raise CannotStart(str(error)) from error

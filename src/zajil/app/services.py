@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -10,26 +9,17 @@ from typing import Any, Protocol
 
 from zajil.app.certificates import watch_ends, watch_own_files
 from zajil.app.chores import ChoreRunner
-from zajil.app.listeners import (
-    acceptance_context,
-    imap_service,
-    pop3_service,
-    smtp_service,
-    web_admission,
-)
-from zajil.app.resources import ACCOUNTS, WorkerResources, guarded_fetcher, logo_finder
+from zajil.app.listeners import imap_service, pop3_service, smtp_service
+from zajil.app.resources import ACCOUNTS, WorkerResources
 from zajil.app.upkeep import make_chores
-from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, SMTP_SERVICES, Service
+from zajil.app.web_listeners import web_servers
+from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, SMTP_SERVICES
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
 from zajil.login.tokens import TokenJudge
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionLimits
 from zajil.read.pop3.locks import MaildropLocks
-from zajil.web.app import make_web
-from zajil.web.mail_servers import find_servers
-from zajil.web.server import WebServer
-from zajil.web.services import WebServices
 
 
 @dataclass(slots=True)
@@ -61,8 +51,9 @@ async def make_parts(resources: WorkerResources) -> Parts:
     deliverer = _deliverer(resources)
     parts.runs.append(deliverer.run())
     parts.drains.append(deliverer.drain)
-    if resources.sockets[Service.WEB]:
-        _add_web(parts, resources, login)
+    for server in web_servers(resources, login):
+        parts.runs.append(server.run())
+        parts.drains.append(server.drain)
     parts.drains.append(_closing(resources.refusals))
     parts.runs.append(resources.traffic.run())
     parts.drains.append(resources.traffic.drain)
@@ -145,31 +136,6 @@ async def _listen(parts: Parts, service: _Listens, sockets: Sequence[socket.sock
     for sock in sockets:
         await service.serve(sock)
     parts.drains.append(service.drain)
-
-
-def _add_web(parts: Parts, resources: WorkerResources, login: LoginService) -> None:
-    configuration = resources.configuration
-    services = WebServices(
-        store=resources.store,
-        login=login,
-        acceptance=acceptance_context(resources, Service.WEB),
-        clock=resources.clock,
-        random=resources.random,
-        options=configuration.web,
-        hostname=configuration.server.hostname,
-        configuration=configuration,
-        resolve=resources.resolver.resolve,
-        outside=guarded_fetcher(resources),
-        logos=logo_finder(resources),
-        servers=find_servers(resources.sockets, configuration.server.hostname),
-    )
-    server = WebServer(
-        functools.partial(make_web, services),
-        resources.sockets[Service.WEB],
-        web_admission(resources),
-    )
-    parts.runs.append(server.run())
-    parts.drains.append(server.drain)
 
 
 def _closing(refusals: RefusalBudget) -> Callable[[float], Awaitable[None]]:

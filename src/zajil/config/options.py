@@ -16,6 +16,7 @@ from zajil.config.options_check import CheckOptions
 from zajil.config.options_group import Options
 from zajil.config.options_keys import KeyOptions
 from zajil.config.options_monitor import LogOptions
+from zajil.config.options_public import ClientOptions, MtaStsOptions
 from zajil.config.options_server import (
     DnsOptions,
     ListenOptions,
@@ -297,6 +298,8 @@ class Configuration(Options):
     deliver: DeliverOptions = DeliverOptions()
     smarthost: SmarthostOptions = SmarthostOptions()
     web: WebOptions = WebOptions()
+    mta_sts: MtaStsOptions = MtaStsOptions()
+    clients: ClientOptions = ClientOptions()
     tracking: TrackingOptions = TrackingOptions()
     log: LogOptions = LogOptions()
 

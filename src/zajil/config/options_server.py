@@ -123,6 +123,18 @@ class ListenOptions(Options):
         description="Webmail and administration over HTTP without TLS, for a browser on this "
         "computer or a reverse proxy that provides TLS.",
     )
+    https: tuple[HostPort, ...] = Field(
+        (),
+        examples=[["0.0.0.0:443"]],
+        description="HTTPS: webmail and administration, the MTA-STS policy and the settings of "
+        "mail programs. Requires a certificate.",
+    )
+    http: tuple[HostPort, ...] = Field(
+        (),
+        examples=[["0.0.0.0:80"]],
+        description="HTTP for certificate authorities (RFC 8555 section 8.3); every other request "
+        "for a name of this server is redirected to HTTPS. No page is served without TLS here.",
+    )
 
 
 class NetOptions(Options):

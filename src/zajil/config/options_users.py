@@ -161,14 +161,21 @@ class WebOptions(Options):
     url: WebAddress | None = Field(
         None,
         examples=["https://mail.example.org/"],
-        description="Public address of the web pages; default: the address of the listener.",
+        description="Public address of the web pages; default: https:// and server.hostname if "
+        "listen.https is set, else the address of the listener.",
     )
     trusted_proxies: tuple[Network, ...] = Field(
         (),
         examples=[["127.0.0.1"]],
-        description="Reverse proxies whose X-Forwarded-For field is trusted, so that log-ins "
-        "and limits use the address of the browser. List only proxies that set this field "
-        "themselves. The field is ignored from all other clients.",
+        description="Reverse proxies whose fields X-Forwarded-For (address of the browser, for "
+        "log-ins and limits), X-Forwarded-Proto and X-Forwarded-Host are trusted. List only "
+        "proxies that set these fields themselves or remove those of the browser. The fields are "
+        "ignored from all other clients.",
+    )
+    hsts_ms: Duration = Field(
+        parse_duration("180d"),
+        description="How long browsers that have visited the pages over HTTPS use nothing else "
+        "(Strict-Transport-Security, RFC 6797). 0s: the field is not sent.",
     )
     cookie_name: str = Field("zajil", description="Name of the session cookie.")
     session_lifetime_ms: Duration = Field(

@@ -29,7 +29,11 @@ class Service(StrEnum):
     POP3S = "pop3s"
     """Mail for programs that fetch it, TLS from the first byte (RFC 8314 section 3.1)."""
     WEB = "web"
-    """Webmail and administration."""
+    """Webmail and administration, without TLS."""
+    HTTP = "http"
+    """Challenges of certificate authorities, and a redirect to HTTPS."""
+    HTTPS = "https"
+    """Webmail, administration and what other servers and programs read, TLS from the first byte."""
 
     @property
     def is_smtp(self) -> bool:
@@ -59,7 +63,7 @@ class Service(StrEnum):
     @property
     def has_implicit_tls(self) -> bool:
         """Whether TLS starts with the first byte."""
-        return self in (Service.SUBMISSIONS, Service.IMAPS, Service.POP3S)
+        return self in (Service.SUBMISSIONS, Service.IMAPS, Service.POP3S, Service.HTTPS)
 
 
 SMTP_SERVICES = tuple(one for one in Service if one.is_smtp)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -13,11 +15,13 @@ from zajil.core.domain import to_unicode
 from zajil.core.errors import AlreadyExists, Invalid, NotFound, Refused, Unavailable, ZajilError
 from zajil.net.logger import get_logger
 from zajil.net.peer import Networks
+from zajil.operations.mta_sts import policy_text
 from zajil.operations.openings import Openings
 from zajil.web.access import Access
-from zajil.web.account.routes import account_routes
+from zajil.web.account.routes import account_routes, is_settings_path
 from zajil.web.admin.routes import admin_routes
 from zajil.web.body_limit import BodyLimit
+from zajil.web.by_host import ByHost
 from zajil.web.compressed import Compressed
 from zajil.web.forwarded import ForwardedPeer
 from zajil.web.journey import JourneyPages
@@ -71,18 +75,34 @@ def make_web(services: WebServices) -> Starlette:
 
     return Starlette(
         routes=routes,
-        middleware=[
-            Middleware(SecurityHeaders),
-            Middleware(ForwardedPeer, proxies=Networks(services.options.trusted_proxies)),
-            Middleware(Compressed, random=services.random),
-            Middleware(
-                BodyLimit,
-                most=services.options.form_size,
-                seconds=services.options.body_time_ms / 1000,
-            ),
-        ],
+        middleware=_middleware(services),
         exception_handlers={HTTPException: show_error, ZajilError: show_error, 500: show_error},
     )
+
+
+def _middleware(services: WebServices) -> list[Middleware]:
+    """Return what a request passes before the routes, the outermost first."""
+    options = services.options
+    return [
+        Middleware(
+            ForwardedPeer,
+            proxies=Networks(options.trusted_proxies),
+            is_https=(options.url or "").startswith("https:"),
+        ),
+        Middleware(SecurityHeaders, hsts_seconds=options.hsts_ms // 1000),
+        Middleware(
+            ByHost,
+            names=services.names,
+            make_policy=functools.partial(policy_text, services.configuration),
+            is_settings_path=is_settings_path,
+        ),
+        Middleware(Compressed, random=services.random),
+        Middleware(
+            BodyLimit,
+            most=options.form_size,
+            seconds=options.body_time_ms / 1000,
+        ),
+    ]
 
 
 def http_status(error: Exception) -> int:

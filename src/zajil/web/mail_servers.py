@@ -1,55 +1,16 @@
-"""What mail programs need to know: servers, ports, and files that set a program up."""
+"""Files that set a mail program up."""
 
 from __future__ import annotations
 
 import plistlib
-import socket
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from zajil.core.service import Service
+from zajil.operations.mail_servers import MailServer
 
 _NAMESPACE = uuid.UUID("5b0f4c1e-3d0a-4f0e-9a57-6a1f5a6f2f10")
 """Of the identifiers in configuration profiles: the same account has the same ones."""
-_KINDS = (
-    ("imap", (Service.IMAPS, Service.IMAP)),
-    ("pop3", (Service.POP3S, Service.POP3)),
-    ("smtp", (Service.SUBMISSIONS, Service.SUBMISSION)),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class MailServer:
-    """One server for mail programs."""
-
-    kind: str
-    """``imap``, ``pop3`` or ``smtp``."""
-    host: str
-    port: int
-    implicit_tls: bool
-    """TLS from the first byte; else STARTTLS."""
-
-
-def find_servers(
-    sockets: Mapping[str, Sequence[socket.socket]], hostname: str
-) -> tuple[MailServer, ...]:
-    """Return the servers that listen, one of a kind, with TLS from the first byte where it can be.
-
-    Args:
-        sockets: listening sockets, by service.
-        hostname: of this server, in A-labels.
-    """
-    found: list[MailServer] = []
-    for kind, services in _KINDS:
-        for service in services:
-            listening = [one for one in sockets.get(service, ()) if _is_tcp(one)]
-            if listening:
-                port = listening[0].getsockname()[1]
-                found.append(MailServer(kind, hostname, port, service.has_implicit_tls))
-                break
-    return tuple(found)
 
 
 def make_profile(
@@ -119,7 +80,3 @@ def make_autoconfig(servers: Sequence[MailServer], domain: str) -> bytes:
         ET.SubElement(server, "username").text = "%EMAILADDRESS%"
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text
-
-
-def _is_tcp(one: socket.socket) -> bool:
-    return one.family in (socket.AF_INET, socket.AF_INET6)

@@ -4,6 +4,7 @@ Laws:
 - Every POST carries the token of its session; a browser without a session has one in a cookie.
 - No page runs a script that is not a file of ours, or loads anything from elsewhere.
 - A redirect goes to a path of ours, never to an address somebody gave.
+- Over HTTPS, no cookie is sent without TLS.
 """
 
 from __future__ import annotations
@@ -70,10 +71,18 @@ _HEADERS: Mapping[str, str] = {
 
 
 class SecurityHeaders:
-    """Puts the header fields on every response that does not bring its own."""
+    """Puts the header fields on every response that does not bring its own.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Over HTTPS, all cookies are Secure, and browsers come back with HTTPS only (RFC 6797).
+
+    Args:
+        app: what is served.
+        hsts_seconds: how long browsers use HTTPS only; 0: they are not told to.
+    """
+
+    def __init__(self, app: ASGIApp, hsts_seconds: int) -> None:
         self._app = app
+        self._transport_policy = f"max-age={hsts_seconds}" if hsts_seconds else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and its response with the header fields back."""
@@ -86,9 +95,20 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    self._keep_to_tls(headers)
             await send(message)
 
         await self._app(scope, receive, send_safely)
+
+    def _keep_to_tls(self, headers: MutableHeaders) -> None:
+        if self._transport_policy:
+            headers.setdefault("Strict-Transport-Security", self._transport_policy)
+        cookies = headers.getlist("set-cookie")
+        if cookies:
+            del headers["set-cookie"]
+        for cookie in cookies:
+            headers.append("set-cookie", f"{cookie}; Secure")
 
 
 class Sessions:
@@ -97,7 +117,6 @@ class Sessions:
     def __init__(self, store: Store, clock: Clock, random: Random, options: WebOptions) -> None:
         self._log_ins = WebSessions(store, clock, random, options.session_lifetime_ms)
         self._options = options
-        self._secure = (options.url or "").startswith("https:")
         self._anonymous = f"{options.cookie_name}_visitor"
 
     async def find(self, request: Request) -> WebSession | None:
@@ -143,7 +162,6 @@ class Sessions:
             value,
             max_age=max_age,
             httponly=True,
-            secure=self._secure,
             samesite="strict" if same_site == "strict" else "lax",
         )
 

@@ -5,6 +5,7 @@ Laws:
   closed at once. Connections of this machine and of named proxies carry many browsers: for them
   only the cap on all connections counts.
 - The header section of a request is complete within ``header_seconds``, or the connection ends.
+- With TLS, a connection counts from its first byte, and the handshake has a limit of time.
 - The pages are made at the first connection: a worker whose pages nobody visits is 5 MiB smaller.
 """
 
@@ -20,12 +21,13 @@ from ipaddress import ip_address
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from zajil.net.admission import Admission
 from zajil.net.peer import Networks
 from zajil.web.streams import is_event_stream
+from zajil.web.tls_connection import ChooseContext, TlsConnection
 
 _GRACE_SECONDS = 3
 """For pages under way."""
@@ -42,6 +44,7 @@ class ConnectionRules:
     """Counts connections that bring requests of many browsers."""
     trusted: Networks
     header_seconds: float
+    handshake_seconds: float = 30
 
     def entrance(self, host: str) -> Admission:
         """Return what counts the connections of an address."""
@@ -58,20 +61,23 @@ class WebServer:
     Args:
         make_pages: makes the application, at the first connection.
         sockets: bound already.
-        admission: ``None``: without limits.
+        admission: who may connect.
+        choose_context: for HTTPS; ``None``: HTTP without TLS.
     """
 
     def __init__(
         self,
-        make_pages: Callable[[], Starlette],
+        make_pages: Callable[[], ASGIApp],
         sockets: Sequence[socket.socket],
-        admission: ConnectionRules | None = None,
+        admission: ConnectionRules,
+        choose_context: ChooseContext | None = None,
     ) -> None:
         self._make_pages = make_pages
         self._sockets = list(sockets)
-        self._http: Any = (
-            functools.partial(_CountedConnection, admission) if admission else _Connection
-        )
+        if choose_context is None:
+            self._http: Any = functools.partial(_CountedConnection, admission)
+        else:
+            self._http = functools.partial(_make_tls_connection, admission, choose_context)
         self._server: _Server | None = None
         self._is_wanted = asyncio.Event()
         """Somebody has connected, or ``drain`` was called."""
@@ -128,33 +134,24 @@ class _Connection(H11Protocol):
             self.transport.close()
 
 
-class _CountedConnection(_Connection):
-    """A connection that is counted, and must bring its requests in time."""
+class _TimedConnection(_Connection):
+    """A connection that must bring its requests in time."""
 
     def __init__(self, admission: ConnectionRules, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._admission = admission
-        self._entrance: Admission | None = None
         self._host = ""
         self._header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count it, or close it."""
+        """Wait for the first request."""
         super().connection_made(transport)
         self._host = self.client[0] if self.client else "local"
-        entrance = self._admission.entrance(self._host)
-        if not entrance.admit(self._host):
-            transport.abort()
-            return
-        self._entrance = entrance
         self._watch_header()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count it no more."""
+        """Wait no more."""
         self._stop_watching()
-        if self._entrance is not None:
-            self._entrance.forget(self._host)
-            self._entrance = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -178,9 +175,46 @@ class _CountedConnection(_Connection):
 
     def _end(self) -> None:
         self._header_timer = None
-        if self._entrance is not None:
-            self._entrance.refuse(self._host, _TOO_SLOW)
+        self._admission.entrance(self._host).refuse(self._host, _TOO_SLOW)
         self.transport.abort()
+
+
+class _CountedConnection(_TimedConnection):
+    """A connection without TLS: it is counted."""
+
+    def __init__(self, admission: ConnectionRules, *args: Any, **kwargs: Any) -> None:
+        super().__init__(admission, *args, **kwargs)
+        self._entrance: Admission | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count it, or close it."""
+        super().connection_made(transport)
+        entrance = self._admission.entrance(self._host)
+        if not entrance.admit(self._host):
+            self._stop_watching()
+            transport.abort()
+            return
+        self._entrance = entrance
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count it no more."""
+        if self._entrance is not None:
+            self._entrance.forget(self._host)
+            self._entrance = None
+        super().connection_lost(exc)
+
+
+def _make_tls_connection(
+    admission: ConnectionRules, choose_context: ChooseContext, **uvicorn_gives: Any
+) -> TlsConnection:
+    """Return what uvicorn takes for its protocol: TLS, and inside of it HTTP."""
+    return TlsConnection(
+        functools.partial(_TimedConnection, admission, **uvicorn_gives),
+        choose_context,
+        admission.entrance,
+        admission.handshake_seconds,
+        uvicorn_gives["server_state"].connections,
+    )
 
 
 class _Server(uvicorn.Server):

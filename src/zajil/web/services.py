@@ -11,10 +11,11 @@ from zajil.core.clock import Clock, Random
 from zajil.dns.flow import Resolve
 from zajil.login.service import LoginService
 from zajil.operations.context import OperationContext
+from zajil.operations.mail_servers import MailServer
 from zajil.read.guarded_fetch import GuardedFetcher
 from zajil.read.sender_logos import LogoFinder
 from zajil.store.engine.open import Store
-from zajil.web.mail_servers import MailServer
+from zajil.web.own_names import OwnNames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,10 @@ class WebServices:
     """Looks up the logos of senders; ``None``: none are shown."""
     servers: tuple[MailServer, ...] = ()
     """What mail programs connect to."""
+    public_url: str | None = None
+    """Address of the pages for people outside; ``None``: that of the request."""
+    names: OwnNames
+    """The names that requests may be for."""
 
     @property
     def operations(self) -> OperationContext:

@@ -71,6 +71,17 @@ class Directory:
         """Whether a domain is one of ours, from memory; no before the domains were ever read."""
         return self._domains is not None and domain in self._domains
 
+    async def domains(self) -> frozenset[str]:
+        """Return the domains of ours in ASCII form, from the store if need be.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        known = self._domains
+        if known is None:
+            known = await self._read(load_domains)
+        return known
+
     def peek(self, who: Address) -> DirectoryAnswer | None:
         """Answer from memory; ``None``: it is not there, ask ``find``."""
         if self._domains is None:

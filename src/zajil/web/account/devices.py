@@ -7,12 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from zajil.core.address import BadAddress, parse_address
-from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.domain import BadDomain
 from zajil.login.account import Account
-from zajil.store.people.domains import is_domain
 from zajil.web.account.frame import AccountPages
 from zajil.web.account.qr import qr_code
 from zajil.web.mail_servers import make_autoconfig, make_profile
+from zajil.web.own_names import host_of
 from zajil.web.page import Visitor
 
 _PROFILE = "application/x-apple-aspen-config"
@@ -23,7 +23,7 @@ class DevicePages(AccountPages):
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show servers and ports, and the ways to set a program up."""
-        url = self._parts.services.options.url
+        url = self._parts.services.public_url
         here = f"{url.rstrip('/')}/account/devices" if url else ""
         return self.render(
             request,
@@ -52,14 +52,11 @@ class DevicePages(AccountPages):
         """Send the description of the servers, to anyone who asks for a domain of ours."""
         address = request.query_params.get("emailaddress", "")
         try:
-            domain = parse_address(address).domain if address else self._own_domain(request)
+            name = parse_address(address).domain if address else host_of(request.scope)
         except (BadAddress, BadDomain):
             raise HTTPException(404) from None
-        servers = self._parts.services.servers
-        if not servers or not await self._context.read(lambda conn: is_domain(conn, domain)):
+        names, servers = self._parts.services.names, self._parts.services.servers
+        domain = await names.domain(name)
+        if not servers or domain is None or (address and domain != name):
             raise HTTPException(404)
         return Response(make_autoconfig(servers, domain), media_type="text/xml")
-
-    def _own_domain(self, request: Request) -> str:
-        """Return the domain that a request without an address is about: that of its host."""
-        return to_ascii((request.url.hostname or "").removeprefix("autoconfig."))

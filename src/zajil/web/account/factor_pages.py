@@ -116,7 +116,7 @@ class FactorPages(AccountPages):
         answer: tuple[str, str],
     ) -> Response:
         credential, challenge = answer
-        party = relying_party(self._parts.services.options, request)
+        party = relying_party(self._parts.services.public_url, request)
         new = None
         if await self._second.is_challenge(challenge, visitor.csrf):
             new = check_registration(credential, challenge, party, name)
@@ -145,7 +145,7 @@ class FactorPages(AccountPages):
     ) -> Response:
         challenge = await self._second.new_challenge(visitor.csrf)
         factors = await self._second.factors(account.account_id)
-        party = relying_party(self._parts.services.options, request)
+        party = relying_party(self._parts.services.public_url, request)
         options = registration_options(party, account, factors.passkeys, challenge)
         return self.render(
             request,

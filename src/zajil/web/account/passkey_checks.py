@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from zajil.config.options_users import WebOptions
 from zajil.login.account import Account
 from zajil.login.second_step import decode, encode
 from zajil.operations.second_factors import NewPasskey
@@ -30,9 +29,9 @@ class RelyingParty:
     """Scheme, host and port of the pages."""
 
 
-def relying_party(options: WebOptions, request: Request) -> RelyingParty:
-    """Return the host of ``web.url``; without one that of the request, as in a lab."""
-    url = urlsplit(options.url or str(request.base_url))
+def relying_party(public_url: str | None, request: Request) -> RelyingParty:
+    """Return the host of the public address; without one that of the request, as in a lab."""
+    url = urlsplit(public_url or str(request.base_url))
     port = f":{url.port}" if url.port not in (None, 80, 443) else ""
     return RelyingParty(url.hostname or "localhost", f"{url.scheme}://{url.hostname}{port}")
 

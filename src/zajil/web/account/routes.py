@@ -25,6 +25,11 @@ _AUTOCONFIG = ("/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.
 """Where Thunderbird looks: on autoconfig.DOMAIN, and on DOMAIN."""
 
 
+def is_settings_path(path: str) -> bool:
+    """Whether a path is one where mail programs look for their settings."""
+    return path in _AUTOCONFIG
+
+
 def account_routes(parts: WebParts) -> list[BaseRoute]:
     """Return a line for each address."""
     anyone, members = parts.access.anyone, parts.access.members

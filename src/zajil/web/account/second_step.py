@@ -29,14 +29,15 @@ class SecondStepPages:
     def __init__(self, parts: WebParts, second: SecondStep) -> None:
         self._parts = parts
         self._second = second
-        self._options = parts.services.options
         self._letters = KeptLetters(parts)
-        self._cookie = f"{self._options.cookie_name}_step"
+        self._cookie = f"{parts.services.options.cookie_name}_step"
 
     async def options_of_anyone(self, request: Request, visitor: Visitor) -> tuple[str, str]:
         """Return what a browser needs to log in with a passkey alone, and the challenge in it."""
         challenge = await self._second.new_challenge(visitor.csrf)
-        return request_options(relying_party(self._options, request), (), challenge), challenge
+        return request_options(
+            relying_party(self._parts.services.public_url, request), (), challenge
+        ), challenge
 
     async def begin(
         self, request: Request, visitor: Visitor, account: Account, onward: str, kept: object
@@ -64,7 +65,6 @@ class SecondStepPages:
             step,
             max_age=STEP_MS // 1000,
             httponly=True,
-            secure=(self._options.url or "").startswith("https:"),
             samesite="strict",
         )
         return response
@@ -152,7 +152,7 @@ class SecondStepPages:
         passkey = await self._second.find_passkey(credential_id_of(credential))
         if passkey is None or account_id not in (None, passkey.account_id):
             return None
-        party = relying_party(self._options, request)
+        party = relying_party(self._parts.services.public_url, request)
         count = check_assertion(credential, challenge, party, passkey, alone=account_id is None)
         if count is None or not await self._second.use_passkey(passkey, count, challenge):
             return None
@@ -171,7 +171,7 @@ class SecondStepPages:
     ) -> Response:
         factors: Factors = await self._second.factors(account_id)
         challenge = await self._second.new_challenge(visitor.csrf)
-        party = relying_party(self._options, request)
+        party = relying_party(self._parts.services.public_url, request)
         passkeys = request_options(party, factors.passkeys, challenge) if factors.passkeys else ""
         return self._parts.pages.render(
             visitor,

@@ -1,0 +1,110 @@
+"""The pages on their listeners: HTTP for a proxy, HTTPS, and port 80."""
+
+from __future__ import annotations
+
+import functools
+import socket
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp
+
+from zajil.app.listeners import acceptance_context, admission
+from zajil.app.resources import WorkerResources, guarded_fetcher, logo_finder
+from zajil.core.service import Service
+from zajil.login.service import LoginService
+from zajil.net.peer import Networks
+from zajil.operations.mail_servers import find_servers
+from zajil.web.app import make_web
+from zajil.web.own_names import OwnNames
+from zajil.web.plain_http import PlainHttp
+from zajil.web.server import ConnectionRules, WebServer
+from zajil.web.services import WebServices
+
+_HTTPS_PORT = 443
+
+
+def web_servers(resources: WorkerResources, login: LoginService) -> list[WebServer]:
+    """Make the servers of all web listeners of a worker; they share the pages."""
+    sockets, tls = resources.sockets, resources.server_tls
+    services = _web_services(resources, login)
+
+    @functools.cache
+    def make_pages() -> ASGIApp:
+        return make_web(services)
+
+    made = []
+    if sockets[Service.WEB]:
+        rules = _connection_rules(resources, Service.WEB)
+        made.append(WebServer(make_pages, sockets[Service.WEB], rules))
+    if sockets[Service.HTTPS] and tls is not None:
+        rules = _connection_rules(resources, Service.HTTPS)
+        made.append(
+            WebServer(make_pages, sockets[Service.HTTPS], rules, lambda _hello: tls.web_context)
+        )
+    if sockets[Service.HTTP]:
+        plain = PlainHttp(_no_challenge, services.names, _https_port(services.public_url))
+        rules = _connection_rules(resources, Service.HTTP)
+        made.append(WebServer(lambda: plain, sockets[Service.HTTP], rules))
+    return made
+
+
+def _web_services(resources: WorkerResources, login: LoginService) -> WebServices:
+    configuration = resources.configuration
+    hostname, ports = configuration.server.hostname, _bound_ports(resources.sockets)
+    url = configuration.web.url or _own_address(hostname, ports.get(Service.HTTPS))
+    pages = {hostname, configuration.clients.hostname, urlsplit(url or "").hostname}
+    return WebServices(
+        store=resources.store,
+        login=login,
+        acceptance=acceptance_context(resources, Service.WEB),
+        clock=resources.clock,
+        random=resources.random,
+        options=configuration.web,
+        hostname=hostname,
+        configuration=configuration,
+        resolve=resources.resolver.resolve,
+        outside=guarded_fetcher(resources),
+        logos=logo_finder(resources),
+        servers=find_servers(configuration, ports),
+        public_url=url,
+        names=OwnNames((name for name in pages if name), resources.store.directory.domains),
+    )
+
+
+def _connection_rules(resources: WorkerResources, name: Service) -> ConnectionRules:
+    """Make the rules for connections to a web listener."""
+    options = resources.configuration.web
+    return ConnectionRules(
+        browsers=admission(resources, name),
+        proxies=admission(resources, name, many_users=True),
+        trusted=Networks(options.trusted_proxies),
+        header_seconds=options.header_time_ms / 1000,
+        handshake_seconds=resources.configuration.limits.handshake_ms / 1000,
+    )
+
+
+def _own_address(hostname: str, port: int | None) -> str | None:
+    """Return the public address of the pages if HTTPS listens here."""
+    if port is None:
+        return None
+    return f"https://{hostname}/" if port == _HTTPS_PORT else f"https://{hostname}:{port}/"
+
+
+def _https_port(url: str | None) -> int | None:
+    """Return the port of HTTPS as browsers reach it; ``None``: there is no HTTPS."""
+    parts = urlsplit(url or "")
+    return parts.port or _HTTPS_PORT if parts.scheme == "https" else None
+
+
+def _bound_ports(sockets: Mapping[str, Sequence[socket.socket]]) -> dict[str, int]:
+    """Return the port of the first address of each service that listens."""
+    return {
+        name: listening[0].getsockname()[1]
+        for name, listening in sockets.items()
+        if listening and listening[0].family != socket.AF_UNIX
+    }
+
+
+async def _no_challenge(token: str) -> str | None:
+    return None
