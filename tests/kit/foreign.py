@@ -39,6 +39,8 @@ PACKAGES = {
     "node": "nodejs",
     "npm": "npm",
     "opendkim": "opendkim",
+    "pdns_server": "pdns-server",
+    "pebble": "pebble",
     "postconf": "postfix",
     "postfix": "postfix",
     "rspamd": "rspamd",

@@ -221,5 +221,9 @@ def _mode(path: Path) -> int:
 
 
 def _holds_secrets(configuration: Configuration) -> bool:
-    secrets = (configuration.login.token_client_secret, configuration.smarthost.password)
+    secrets = (
+        configuration.login.token_client_secret,
+        configuration.smarthost.password,
+        configuration.dns_provider.options,
+    )
     return configuration.store.url != "sqlite" or any(secrets)

@@ -2,5 +2,5 @@
 
 Reading order: ``client`` (order of servers), ``cache``, ``back_off`` (pauses after failures of
 servers and zones), ``servers`` (available name servers), ``slots`` (limits on concurrent
-queries), ``exchange`` (UDP and TCP), ``wire`` (messages).
+queries), ``exchange`` (UDP and TCP), ``wire`` (messages). ``provider`` writes records.
 """

@@ -1,0 +1,271 @@
+"""Writes DNS records: by dynamic updates (RFC 2136), or by the API of a provider (dns-lexicon).
+
+Everything here blocks: run it in a thread. Nothing is deleted that the caller did not name.
+
+Dynamic updates are made with dnspython: the provider ``ddns`` of dns-lexicon takes the refusal of a
+name server for a success, and cannot list records.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import dns.exception
+import dns.inet
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.tsig
+import dns.tsigkeyring
+import dns.update
+
+from zajil.config.options_acme import DYNAMIC_UPDATES, DnsProviderOptions
+from zajil.core.errors import Invalid, Unavailable
+from zajil.dns.flow import Flow, Outcome, Question
+
+_TIMEOUT_SECONDS = 20.0
+
+
+class BadProvider(Invalid):
+    """``[dns_provider]`` cannot be used as it is."""
+
+
+class ProviderFailed(Unavailable):
+    """The provider refused, or did not answer; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneRecord:
+    """One record of a zone."""
+
+    name: str
+    """ASCII form, without a final dot."""
+    type: str
+    value: str
+    """As in a zone file, names with a final dot; of TXT: the joined strings, without quotes."""
+    ttl_seconds: int = 300
+
+
+class Provider(Protocol):
+    """Access to the zones of one provider."""
+
+    def list_records(self, zone: str, name: str, kind: str) -> list[ZoneRecord]:
+        """Return the records of one name and type.
+
+        Raises:
+            ProviderFailed: it could not be asked.
+        """
+
+    def change(self, zone: str, remove: Sequence[ZoneRecord], add: Sequence[ZoneRecord]) -> None:
+        """Remove these records, which may be gone already, and add those.
+
+        Raises:
+            ProviderFailed: with ``rfc2136`` nothing was changed; else some may be.
+        """
+
+
+def open_provider(options: DnsProviderOptions) -> Provider:
+    """Return the provider that is configured.
+
+    Raises:
+        BadProvider: none is, its library is not installed, or an option is wrong.
+    """
+    if options.name is None:
+        raise BadProvider("dns_provider.name is not set: Zajil cannot write DNS records")
+    if options.name == DYNAMIC_UPDATES:
+        return _DynamicUpdates(options)
+    return _Lexicon(options)
+
+
+def find_zone(name: str) -> Flow[str | None]:
+    """Ask for the zone that a name is in: the nearest parent with NS records; ``None``: unknown."""
+    labels = name.rstrip(".").split(".")
+    for at in range(len(labels) - 1):
+        zone = ".".join(labels[at:])
+        answer = yield Question(zone, "NS")
+        if answer.outcome is Outcome.FOUND:
+            return zone
+        if answer.outcome is Outcome.FAILED:
+            return None
+    return None
+
+
+class _DynamicUpdates:
+    """A primary name server that accepts signed updates."""
+
+    def __init__(self, options: DnsProviderOptions) -> None:
+        given = options.options
+        self._address, self._port = _address(given["server"])
+        try:
+            base64.b64decode(given["secret"], validate=True)
+            self._keys = dns.tsigkeyring.from_text({given["key"]: given["secret"]})
+        except binascii.Error:
+            raise BadProvider("dns_provider.options: secret is not base64") from None
+        except dns.exception.DNSException:
+            raise BadProvider("dns_provider.options: key is not a domain name") from None
+        self._algorithm = dns.name.from_text(given.get("algorithm", "hmac-sha256"))
+        if self._algorithm not in dns.tsig.HMACTSig._hashes:
+            raise BadProvider("dns_provider.options: unknown algorithm, use hmac-sha256")
+        self._ttl_seconds = options.ttl_ms // 1000
+
+    def list_records(self, zone: str, name: str, kind: str) -> list[ZoneRecord]:
+        query = dns.message.make_query(name, kind)
+        query.flags &= ~dns.flags.RD
+        query.use_tsig(self._keys, algorithm=self._algorithm)
+        response = self._ask(query, zone, {dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
+        wanted = dns.rdatatype.from_text(kind)
+        return [
+            ZoneRecord(name, kind, _value(rdata), rrset.ttl)
+            for rrset in response.answer
+            if rrset.rdtype == wanted and rrset.name == dns.name.from_text(name)
+            for rdata in rrset
+        ]
+
+    def change(self, zone: str, remove: Sequence[ZoneRecord], add: Sequence[ZoneRecord]) -> None:
+        update = dns.update.UpdateMessage(zone, keyring=self._keys, keyalgorithm=self._algorithm)
+        try:
+            for record in remove:
+                update.delete(dns.name.from_text(record.name), _rdata(record))
+            for record in add:
+                update.add(dns.name.from_text(record.name), self._ttl_seconds, _rdata(record))
+        except dns.exception.DNSException as error:
+            raise ProviderFailed(f"the records of {zone} cannot be written: {error}") from None
+        self._ask(update, zone, {dns.rcode.NOERROR})
+
+    def _ask(
+        self, message: dns.message.Message, zone: str, good: set[dns.rcode.Rcode]
+    ) -> dns.message.Message:
+        where = f"the name server {self._address} port {self._port}"
+        try:
+            response = dns.query.tcp(
+                message, self._address, port=self._port, timeout=_TIMEOUT_SECONDS
+            )
+        except dns.tsig.PeerError as error:
+            raise ProviderFailed(f"{where} refused the TSIG key: {error}") from None
+        except (OSError, EOFError, dns.exception.DNSException) as error:
+            reason = str(error) or type(error).__name__
+            raise ProviderFailed(f"{where} does not answer: {reason}") from None
+        if response.rcode() not in good:
+            code = dns.rcode.to_text(response.rcode())
+            raise ProviderFailed(f"{where} refused the request for {zone}: {code}")
+        return response
+
+
+class _Lexicon:
+    """A provider that dns-lexicon knows.
+
+    Its own ``Client`` is not used: it finds the zone with a list that it fetches from the Internet.
+    """
+
+    def __init__(self, options: DnsProviderOptions) -> None:
+        name = options.name or ""
+        try:
+            from lexicon._private.discovery import load_provider_module
+        except ImportError:
+            raise BadProvider(
+                f"dns_provider.name = {name!r} needs the library dns-lexicon: install zajil[dns]"
+            ) from None
+        try:
+            self._make: Any = load_provider_module(name).Provider
+        except ImportError as error:
+            if error.name and error.name.endswith(f".{name}"):
+                raise BadProvider(f"dns-lexicon knows no provider {name!r}") from None
+            raise BadProvider(
+                f"the provider {name!r} needs the library {error.name}: install dns-lexicon[{name}]"
+            ) from None
+        self._name = name
+        self._options = options
+
+    def list_records(self, zone: str, name: str, kind: str) -> list[ZoneRecord]:
+        found = self._run(zone, lambda provider: provider.list_records(kind, name, None))
+        return [
+            ZoneRecord(name, kind, _plain(kind, str(one["content"])), int(one.get("ttl") or 0))
+            for one in found
+            if str(one["type"]).upper() == kind
+            and str(one["name"]).rstrip(".").lower() == name.lower()
+        ]
+
+    def change(self, zone: str, remove: Sequence[ZoneRecord], add: Sequence[ZoneRecord]) -> None:
+        def work(provider: Any) -> None:
+            for record in remove:
+                provider.delete_record(None, record.type, record.name, record.value)
+            for record in add:
+                provider.create_record(record.type, record.name, record.value)
+
+        self._run(zone, work)
+
+    def _run(self, zone: str, work: Callable[[Any], Any]) -> Any:
+        from lexicon import config
+
+        own = {
+            "provider_name": self._name,
+            "domain": zone,
+            "ttl": self._options.ttl_ms // 1000,
+            self._name: dict(self._options.options),
+        }
+        resolver: Any = config.ConfigResolver
+        try:
+            provider = self._make(resolver().with_dict(own))
+            provider.authenticate()
+            try:
+                return work(provider)
+            finally:
+                provider.cleanup()
+        # A hundred providers, and each raises what it likes.
+        except Exception as error:
+            reason = self._without_secrets(str(error) or type(error).__name__)
+            raise ProviderFailed(f"{self._name}, zone {zone}: {reason}") from error
+
+    def _without_secrets(self, text: str) -> str:
+        # Security: an address with a token in it stands in the errors of some providers.
+        for name, value in self._options.options.items():
+            if len(value) > 5 and not name.endswith(("server", "endpoint", "url")):
+                text = text.replace(value, "***")
+        return text
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, port = text, "53"
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        port = port.removeprefix(":") or "53"
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    try:
+        number = int(port)
+        dns.inet.af_for_address(host)
+    except ValueError:
+        raise BadProvider(
+            f"dns_provider.options: server = {text!r} is not ADDRESS or ADDRESS:PORT"
+        ) from None
+    return host, number
+
+
+def _rdata(record: ZoneRecord) -> dns.rdata.Rdata:
+    text = record.value
+    if record.type == "TXT":
+        raw = text.encode("utf-8")
+        pieces = [raw[at : at + 255] for at in range(0, len(raw), 255)] or [b""]
+        text = " ".join('"' + "".join(f"\\{octet:03d}" for octet in one) + '"' for one in pieces)
+    return dns.rdata.from_text(dns.rdataclass.IN, record.type, text, relativize=False)
+
+
+def _value(rdata: Any) -> str:
+    if rdata.rdtype == dns.rdatatype.TXT:
+        return b"".join(rdata.strings).decode("utf-8", "replace")
+    return str(rdata.to_text())
+
+
+def _plain(kind: str, content: str) -> str:
+    """Return the text of a TXT record that a provider shows with quotes."""
+    if kind == "TXT" and content.startswith('"') and content.endswith('"'):
+        return "".join(content[1:-1].split('" "')).replace('\\"', '"')
+    return content
