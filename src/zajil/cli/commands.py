@@ -29,6 +29,7 @@ PLACES = {
     "journey": "journey:journey_app",
     "message": "message:message_app",
     "dns": "dns:dns_app",
+    "probe": "probe:probe",
     "dkim": "dkim:dkim_app",
     "tls": "tls:tls_app",
     "spf": "spf:spf_app",
