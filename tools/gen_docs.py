@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write ``docs/reference/`` from the code: options, commands, events, SMTP states, RFCs.
+"""Write ``docs/reference/`` from the code: options, commands, events, metrics, states.
 
 ``--check`` writes nothing and fails where a page is not what the code says.
 """
@@ -17,6 +17,7 @@ from check_rfc_refs import find_references, load_index
 from check_rfc_refs import reference_page as rfc_page
 from command_tree import CommandNode, Parameter, command_tree
 from zajil.config.example import reference_page as options_page
+from zajil.monitor.meters import METERS
 from zajil.smtp.state import ACCEPTED, SmtpState
 from zajil.tracking.audit import AUDIT_EVENTS, AuditEvent
 from zajil.tracking.events import EVENTS, TrackingEvent
@@ -83,10 +84,27 @@ def smtp_states_page() -> str:
     return "\n".join([*lines, "```"]) + "\n"
 
 
+def metrics_page() -> str:
+    """Return ``metrics.md``: every metric with its labels."""
+    lines = ["# Metrics", "", "What `/metrics` of `listen.metrics` tells Prometheus"]
+    lines += ["([how to set it up](../run/monitoring.md)). Counters begin at 0 when the server"]
+    lines += ["starts; a reload and the death of a worker do not change them.", ""]
+    lines += ["| Metric | Kind | Labels | |", "|---|---|---|---|"]
+    for meter in METERS:
+        labels = [
+            f"`{label}`: {', '.join(values) if values else 'any'}"
+            for label, values in meter.labels.items()
+        ]
+        cell = "; ".join(labels)
+        lines.append(f"| `{meter.name}` | {meter.exposed} | {cell} | {meter.help} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "options.md": options_page,
     "commands.md": commands_page,
     "events.md": events_page,
+    "metrics.md": metrics_page,
     "smtp-states.md": smtp_states_page,
     "rfc.md": lambda: rfc_page(find_references()[0], load_index()),
 }

@@ -43,6 +43,7 @@ PACKAGES = {
     "pebble": "pebble",
     "postconf": "postfix",
     "postfix": "postfix",
+    "promtool": "prometheus",
     "rspamd": "rspamd",
     "smtp-sink": "postfix",
     "smtp-source": "postfix",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from zajil.accept.context import AcceptanceContext, AcceptancePolicy
 from zajil.accept.outbound_hold import hold_rule
 from zajil.accept.send_limit import send_limit
+from zajil.app.monitoring import count_connections
 from zajil.app.resources import WorkerResources
 from zajil.config.options import LimitOptions
 from zajil.config.options_users import SubmitOptions
@@ -129,7 +130,8 @@ def admission(resources: WorkerResources, name: Service, *, many_users: bool = F
     )
 
     floods = FloodCounter(name, resources.clock, functools.partial(record_floods, store))
-    return Admission(caps, floods, Networks(resources.configuration.net.proxy_peers))
+    proxies = Networks(resources.configuration.net.proxy_peers)
+    return Admission(caps, floods, proxies, count_connections(resources.meters, name))
 
 
 def record_floods(store: Store, events: Sequence[TrackingEvent]) -> None:

@@ -14,6 +14,7 @@ from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.keys.sign import Signer
 from zajil.mailauth.mark_certificate import MarkRoots
+from zajil.monitor.meter_table import MeterRow, MeterTable
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionTable
 from zajil.net.peer import Networks
@@ -24,6 +25,8 @@ from zajil.resolver.client import Resolver
 from zajil.store.engine.open import Store
 from zajil.tls.keeper import TlsKeeper
 
+METRICS = "metrics"
+"""The listener for programs that watch the server: ``listen.metrics``."""
 ACCOUNTS = "accounts"
 """Name of the table that counts sessions by account, for all services together."""
 
@@ -54,6 +57,10 @@ class WorkerResources:
     """``None``: no DMARC reports are sent (``check.dmarc.report_interval``)."""
     clock: Clock
     random: Random
+    meters: MeterRow | None = None
+    """Where this worker counts; ``None``: nobody asked for metrics (``listen.metrics``)."""
+    meter_table: MeterTable
+    """What all workers count."""
     refusals: RefusalBudget
     """How many refused connections and commands are recorded."""
 

@@ -24,7 +24,9 @@ from zajil.config.options_monitor import LogOptions
 from zajil.config.options_server import ListenOptions
 from zajil.core.errors import Unavailable
 from zajil.core.service import Service
-from zajil.net.limits import SessionTable
+from zajil.monitor.meter_table import MeterTable
+from zajil.monitor.meters import WORKER_DEATHS
+from zajil.net.limits import SLOTS, SessionTable
 from zajil.net.listener import BindFailed, bind_for_workers, name_of, remove_unix
 from zajil.net.log import log_place, set_up_log
 from zajil.net.log_place import LogUnavailable
@@ -97,6 +99,7 @@ def serve(
             os.close(ready_fd)
 
     def on_death(number: int, pid: int, how: str) -> None:
+        shared.meters.supervisor().counter(WORKER_DEATHS)()
         log.warning("worker ended, starting another", worker=number, pid=pid, how=how)
 
     def on_stop() -> None:
@@ -186,6 +189,7 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
         server_tls=server_tls,
         client_tls=client_tls,
         mark_roots=mark_roots,
+        meters=MeterTable(SLOTS),
         lock=lock,
         load=load,
     )

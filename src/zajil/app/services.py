@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from zajil.app.certificates import watch_ends, watch_own_files
 from zajil.app.chores import ChoreRunner
 from zajil.app.listeners import imap_service, pop3_service, smtp_service
-from zajil.app.resources import ACCOUNTS, WorkerResources
+from zajil.app.monitoring import monitor_server
+from zajil.app.resources import ACCOUNTS, METRICS, WorkerResources
 from zajil.app.upkeep import make_chores
 from zajil.app.web_listeners import web_servers
 from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, SMTP_SERVICES
@@ -54,6 +55,8 @@ async def make_parts(resources: WorkerResources) -> Parts:
     for server in web_servers(resources, login):
         parts.runs.append(server.run())
         parts.drains.append(server.drain)
+    if resources.sockets[METRICS]:
+        await _listen(parts, monitor_server(resources), resources.sockets[METRICS])
     parts.drains.append(_closing(resources.refusals))
     parts.runs.append(resources.traffic.run())
     parts.drains.append(resources.traffic.drain)

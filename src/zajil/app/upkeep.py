@@ -7,12 +7,13 @@ the first worker of each node watches it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from zajil.accept.held_notice import notify_of_held_accounts
 from zajil.accept.quota_notice import notify_of_full_mailboxes
 from zajil.app.chores import Chore, repeated
+from zajil.app.monitoring import note_success
 from zajil.app.resources import WorkerResources, guarded_fetcher, own_mailer
 from zajil.check.learned.greylist import prune_greylist
 from zajil.check.learned.reputation import forget_history, learner_of
@@ -44,32 +45,33 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
     """List the chores that the configuration asks for; the same on all workers."""
     store, clock, configuration = resources.store, resources.clock, resources.configuration
     dmarc, hostname = configuration.check.dmarc, configuration.server.hostname
+    every = functools.partial(_every, resources)
     indexer = Indexer(store)
     collector = ReportCollector(store, dmarc, clock, hostname)
     chores = [
-        repeated("history", _HOUR, functools.partial(_prune_history, resources)),
-        repeated("tracking", _HOUR, functools.partial(_prune_tracking, resources)),
-        repeated("traffic", _HOUR, resources.traffic.prune),
-        repeated("expunged messages", 24 * _HOUR, functools.partial(_prune_expunged, resources)),
-        repeated(
+        every("history", _HOUR, functools.partial(_prune_history, resources)),
+        every("tracking", _HOUR, functools.partial(_prune_tracking, resources)),
+        every("traffic", _HOUR, resources.traffic.prune),
+        every("expunged messages", 24 * _HOUR, functools.partial(_prune_expunged, resources)),
+        every(
             "held accounts",
             _HOUR,
             functools.partial(notify_of_held_accounts, own_mailer(resources)),
         ),
-        repeated(
+        every(
             "quotas",
             _MINUTE,
             functools.partial(notify_of_full_mailboxes, own_mailer(resources)),
             functools.partial(make_room_for_all, store),
         ),
-        repeated("deleted messages", _HOUR, functools.partial(_prune_deleted, resources)),
-        repeated("DMARC reports received", _MINUTE, collector.look),
+        every("deleted messages", _HOUR, functools.partial(_prune_deleted, resources)),
+        every("DMARC reports received", _MINUTE, collector.look),
         Chore("indexing", indexer.run),
         Chore("notifications", _push_sender(resources).run),
-        repeated("threads", 24 * _HOUR, indexer.prune),
+        every("threads", 24 * _HOUR, indexer.prune),
     ]
     if dmarc.report_interval_ms:
-        chores.append(repeated("DMARC reports sent", 5 * _MINUTE, _report_sender(resources).look))
+        chores.append(every("DMARC reports sent", 5 * _MINUTE, _report_sender(resources).look))
     if resources.signer is not None:
         keys = KeyUpkeep(store, resources.resolver.resolve, configuration.keys, clock)
         chores.append(Chore("signing keys", keys.run))
@@ -77,8 +79,17 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         learner = learner_of(resources.checks.knowledge.history, hostname)
         trainer = Trainer(store, configuration.check.words, clock, [learner])
         chores.append(Chore("learning", trainer.run))
-        chores.append(repeated("learned words", _HOUR, trainer.prune))
+        chores.append(every("learned words", _HOUR, trainer.prune))
     return chores
+
+
+def _every(
+    resources: WorkerResources,
+    name: str,
+    seconds: float,
+    *steps: Callable[[], Awaitable[object]],
+) -> Chore:
+    return repeated(name, seconds, *steps, note_success(resources, name))
 
 
 def _push_sender(resources: WorkerResources) -> PushSender:

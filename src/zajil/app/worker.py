@@ -22,6 +22,7 @@ except ImportError:
     uvloop = None  # type: ignore[assignment]
 
 from zajil.app.listeners import record_floods
+from zajil.app.monitoring import watch
 from zajil.app.reload import take_over
 from zajil.app.resources import WorkerResources
 from zajil.app.services import make_parts
@@ -34,6 +35,9 @@ from zajil.core.clock import Clock, Random
 from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
 from zajil.mailauth.mark_certificate import MarkRoots
+from zajil.monitor.counting import EventCounter
+from zajil.monitor.meter_table import MeterRow, MeterTable
+from zajil.monitor.meters import START
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionTable
 from zajil.net.log import EventLog
@@ -72,6 +76,8 @@ class Shared:
     client_tls: ssl.SSLContext
     mark_roots: MarkRoots | None
     """``None``: no logos of senders are shown."""
+    meters: MeterTable
+    """What the supervisor and the workers count, for metrics."""
     lock: ServerLock
     """Of the data folder; held until the last process has ended."""
     load: Callable[[], Configuration]
@@ -118,6 +124,8 @@ class Worker:
         self.random: Random = BufferedRandom()
         self.log = get_logger().bind(worker=number)
         self._log_events: EventLog | None = None
+        self._counter: EventCounter | None = None
+        """``None``: nobody asked for metrics."""
 
     async def run(self, pipes: WorkerPipes) -> int:
         """Serve until the supervisor says stop; returns the exit status."""
@@ -188,12 +196,25 @@ class Worker:
         if self._log_events is not None:
             self._log_events.tell(batches)
         traffic.count(batches)
+        if self._counter is not None:
+            self._counter.count(batches)
+
+    def _begin_to_count(self, store: Store, resolver: Resolver) -> MeterRow | None:
+        """Count in the row of this worker, if somebody asks for metrics."""
+        if not self.configuration.listen.metrics:
+            return None
+        row = self.shared.meters.worker(self.number)
+        row.set(START, value=self.clock.now_ms() / 1000)
+        watch(row, store, resolver)
+        self._counter = EventCounter(row)
+        return row
 
     def _resources(self, store: Store, traffic: TrafficCounter) -> WorkerResources:
         shared, configuration = self.shared, self.configuration
         resolver = Resolver(configuration.dns, self.clock, self.random)
         dmarc_interval_ms = configuration.check.dmarc.report_interval_ms
         count = functools.partial(store.write_later, count_intervals)
+        meters = self._begin_to_count(store, resolver)
         return WorkerResources(
             configuration=configuration,
             worker=self.number,
@@ -216,5 +237,7 @@ class Worker:
             dmarc_counts=DmarcCounts(count, dmarc_interval_ms) if dmarc_interval_ms else None,
             clock=self.clock,
             random=self.random,
+            meters=meters,
+            meter_table=shared.meters,
             refusals=RefusalBudget(self.clock, functools.partial(record_floods, store)),
         )

@@ -136,6 +136,13 @@ class ListenOptions(Options):
         "for a name of this server is redirected to HTTPS. No page is served without TLS here.",
     )
 
+    metrics: tuple[HostPort, ...] = Field(
+        (),
+        examples=[["127.0.0.1:9464"]],
+        description="Metrics for Prometheus and health checks, over HTTP without TLS and log-in; "
+        "use a loopback address or a private network. Default: off.",
+    )
+
 
 class NetOptions(Options):
     """``[net]``: trusted proxies and Unix sockets."""

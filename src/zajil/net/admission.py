@@ -6,6 +6,7 @@ One for each service of a worker; SMTP and IMAP use it alike.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 from zajil.net.floods import FloodCounter
 from zajil.net.limits import SessionCaps, SessionLimits, SessionTable
@@ -24,6 +25,7 @@ class Admission:
         caps: how many sessions there may be; default: those of a server with one worker.
         floods: is told of each refused connection; ``None``: nobody is.
         proxies: peers whose connections begin with a PROXY header.
+        count: is called for each connection that is admitted; ``None``: nobody counts.
     """
 
     def __init__(
@@ -31,16 +33,20 @@ class Admission:
         caps: SessionCaps | None = None,
         floods: FloodCounter | None = None,
         proxies: Networks | None = None,
+        count: Callable[[], None] | None = None,
     ) -> None:
         self.proxies = proxies or Networks()
         self._caps = caps or SessionTable().caps(0, SessionLimits())
         self._floods = floods
+        self._count = count
 
     def admit(self, host: str) -> bool:
         """Count a session of an address; false: a cap forbids it, which is noted."""
         reason = self._caps.admit(host)
         if reason:
             self.refuse(host, reason)
+        elif self._count is not None:
+            self._count()
         return not reason
 
     def forget(self, host: str) -> None:

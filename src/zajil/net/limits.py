@@ -23,6 +23,8 @@ _CELLS = 16384
 """For addresses, and as many for networks; a power of two. Only those in use take memory."""
 _ROW = 1 + 2 * _CELLS
 _CELL_SIZE = 4
+SLOTS = 128
+"""Workers that may live at a time: twice as many as ``server.workers`` may be, for a reload."""
 
 ALL_TAKEN = "too many sessions in all"
 ADDRESS_TAKEN = "too many sessions of the address"
@@ -49,6 +51,10 @@ class SessionTable:
     def caps(self, worker: int, limits: SessionLimits) -> SessionCaps:
         """Return the caps as a worker applies them; what another one of its number left is gone."""
         return SessionCaps(limits, self._rows, worker)
+
+    def count(self) -> int:
+        """Sessions of all workers."""
+        return sum([row[0] for row in self._rows])
 
 
 class SessionCaps:

@@ -7,7 +7,7 @@ nevertheless, for servers that return the first step only.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -43,6 +43,8 @@ class Resolver:
         self.servers = find_name_servers(options.nameservers)
         """In the order they are asked."""
         self._states = Servers(options, clock, random)
+        self.note: Callable[[Answer], None] | None = None
+        """Is told each answer that did not come from memory, for metrics."""
 
     async def resolve(self, question: Question) -> Answer:
         """Answer a question; never raises on what DNS holds or on a server that is away.
@@ -78,6 +80,8 @@ class Resolver:
             if not has_slot:
                 return _unasked(question, "too many questions at a time")
             answer = await self._follow(question, effort)
+        if self.note is not None:
+            self.note(answer)
         if not answer.is_unasked:
             self._cache.put(answer, self._clock.now_ms())
         return answer

@@ -792,6 +792,27 @@ chore = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# What the administrators were alerted of, as long as it lasts.
+alert = sa.Table(
+    "alert",
+    metadata,
+    sa.Column("kind", KEY, primary_key=True),  # monitor.conditions.Kind
+    sa.Column("subject", KEY, primary_key=True),  # a domain, a certificate ...; "": the server
+    sa.Column("begun_ms", NUMBER, nullable=False),
+    sa.Column("told_ms", NUMBER, nullable=False),  # the last mail about it; 0: none
+    sa.Column("facts", sa.Text, nullable=False),  # JSON object: what the sentences say
+    sqlite_with_rowid=False,
+)
+
+# Written by each check of readiness, to prove that the store takes writes.
+readiness = sa.Table(
+    "readiness",
+    metadata,
+    sa.Column("node", KEY, primary_key=True),
+    sa.Column("at_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # Change counters; ``directory`` grows with each change of domain, account and address.
 counter = sa.Table(
     "counter",

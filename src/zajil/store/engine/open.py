@@ -136,6 +136,10 @@ class Store:
         """Run a unit in the next batch; nobody waits, and of a failure the observer alone hears."""
         self.writer.write_later(unit, item)
 
+    def database_size(self, conn: Connection) -> int:
+        """Return the bytes of the database; a query for ``read``."""
+        return self._dialect.size(conn)
+
     @property
     def data_dir(self) -> Path:
         """The folder of its files."""

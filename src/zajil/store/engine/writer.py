@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -40,8 +40,7 @@ Unit = Callable[[Connection, Sequence[T]], list[R]]
 no other I/O, and may run a second time."""
 
 GATHER_SECONDS = 0.001
-"""How long the first of several mails waits for others to share its commit. A commit of 16 KiB
-takes 0.2 to 4 ms on a disk, so a peer does not notice."""
+"""How long the first of several mails waits for others; a commit takes 0.2 to 4 ms on a disk."""
 _RUNS = 7
 """How often a batch is run when another node's locks are in its way, or its connection is lost."""
 _IMPATIENT_RUNS = 3
@@ -117,7 +116,9 @@ class Writer:
         """The thread's connection between two commits. Known to the thread alone."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self.commits = 0
-        """Transactions committed so far, for metrics and tests."""
+        """Transactions committed so far, for tests."""
+        self.watch: Callable[[float, Sequence[_Outcome]], None] = lambda _seconds, _outcomes: None
+        """For metrics: told in the thread how long a batch took, and what came of it."""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the thread; callers wait in ``loop``."""
@@ -166,8 +167,7 @@ class Writer:
         ((_, result, error),) = done.outcomes
         if error is not None:
             raise error
-        value: R = result
-        return value
+        return cast("R", result)
 
     # ---- the thread -----------------------------------------------------------------------------
 
@@ -216,9 +216,11 @@ class Writer:
                 # The turn first: what comes while another process has it shares this commit.
                 with self._dialect.turn:
                     jobs = self._take()
+                    began = time.perf_counter()
                     done = self._run(jobs) if jobs else _Done()
-                if jobs and not jobs[0].alone:
-                    self._last_size = len(jobs)
+                if jobs:
+                    self.watch(time.perf_counter() - began, done.outcomes)
+                    self._last_size = self._last_size if jobs[0].alone else len(jobs)
                 jobs = []
                 self._answer(done)
         except BaseException as error:
@@ -236,11 +238,9 @@ class Writer:
         """Take what waits, up to ``max_batch``; what shall be alone, alone."""
         jobs: list[_Job] = []
         while self._waiting and len(jobs) < self._max_batch:
-            if jobs and self._waiting[0].alone:
+            if jobs and (jobs[0].alone or self._waiting[0].alone):
                 break
             jobs.append(self._waiting.popleft())
-            if jobs[-1].alone:
-                break
         return jobs
 
     def _answer(self, done: _Done) -> None:

@@ -33,27 +33,41 @@ def count_queue(conn: Connection, most: int) -> QueueCounts:
         conn: a read of the store.
         most: maximum number of reasons, and of next hops.
     """
-    totals: dict[str, int] = {}
+    totals = count_states(conn)
     reasons: dict[str, int] = {}
     hops: dict[str, int] = {}
-    oldest: list[int] = []
-    for name, state in ((RecipientState.WAITING, WAITING), (RecipientState.HELD, HELD)):
-        one = conn.execute(_TOTAL.where(state)).one()
-        totals[name] = one.total
-        oldest += [] if one.oldest is None else [one.oldest]
+    for state in _CONDITIONS.values():
         for column, counts in ((recipient.c.reason, reasons), (recipient.c.next_hop, hops)):
             found = sa.select(column.label("name"), sa.func.count().label("number")).where(state)
             for row in conn.execute(found.group_by(column)):
                 counts[row.name or ""] = counts.get(row.name or "", 0) + row.number
     return QueueCounts(
-        waiting=totals[RecipientState.WAITING],
-        held=totals[RecipientState.HELD],
-        oldest_ms=min(oldest, default=None),
+        waiting=totals[RecipientState.WAITING].number,
+        held=totals[RecipientState.HELD].number,
+        oldest_ms=min(
+            [one.oldest_ms for one in totals.values() if one.oldest_ms is not None], default=None
+        ),
         reasons=_most_first(reasons, most),
         next_hops=_most_first(hops, most),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class StateCount:
+    """Recipients of one state."""
+
+    number: int
+    oldest_ms: int | None
+    """When the oldest of them was accepted; ``None``: there is none."""
+
+
+def count_states(conn: Connection) -> dict[RecipientState, StateCount]:
+    """Count the recipients that wait and those that are held."""
+    found = {name: conn.execute(_TOTAL.where(state)).one() for name, state in _CONDITIONS.items()}
+    return {name: StateCount(row.total, row.oldest) for name, row in found.items()}
+
+
+_CONDITIONS = {RecipientState.WAITING: WAITING, RecipientState.HELD: HELD}
 _TOTAL = sa.select(sa.func.count().label("total"), sa.func.min(recipient.c.at_ms).label("oldest"))
 
 

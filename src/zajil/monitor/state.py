@@ -1,0 +1,106 @@
+"""What is a state, read when it is asked for: queue, directory, disk, certificates."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+from zajil.core.clock import Clock
+from zajil.monitor import meters
+from zajil.monitor.meter_table import Labels
+from zajil.monitor.meters import Meter
+from zajil.net.limits import SessionTable
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.engine.reader import Snapshot
+from zajil.store.people.totals import count_directory
+from zajil.store.queue.queue_counts import count_states
+
+Values = Mapping[Meter, Mapping[Labels, float]]
+"""Numbers by meter, and by the values of its labels."""
+_KEPT_SECONDS = 5.0
+"""How long an answer is given again: several who ask cost the store no more than one."""
+_STORE_SECONDS = 8.0
+"""How long the store may take; Prometheus waits for 10 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A certificate of this server."""
+
+    name: str
+    """Its first DNS name."""
+    not_after_ms: int
+
+
+@dataclass(slots=True, kw_only=True)
+class StateReader:
+    """Reads the states of a node and of its store."""
+
+    store: Store
+    clock: Clock
+    reserve: int
+    """``store.free_space_reserve``."""
+    sessions: Mapping[str, SessionTable]
+    """By service."""
+    certificates: Callable[[], Awaitable[Sequence[Ending]]]
+    """Lists those of this server."""
+    _kept: Values = field(default_factory=dict)
+    _kept_at: float = -_KEPT_SECONDS
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def read(self) -> Values:
+        """Return all states; those of the store are missing while it cannot be read."""
+        async with self._lock:
+            now = asyncio.get_running_loop().time()
+            if now - self._kept_at >= _KEPT_SECONDS:
+                self._kept, self._kept_at = await self._read(), now
+        return {**self._kept, meters.SESSIONS: self._sessions()}
+
+    async def _read(self) -> Values:
+        found: dict[Meter, Mapping[Labels, float]] = {
+            meters.BUILD: {(version("zajil"),): 1},
+            meters.STORE_UP: {(): 0},
+        }
+        found |= await asyncio.to_thread(self._disk)
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                found |= await self.store.read(self._of_store)
+                found[meters.CERTIFICATE_END] = {
+                    (one.name,): one.not_after_ms / 1000 for one in await self.certificates()
+                }
+        except (StoreUnavailable, TimeoutError):
+            return found
+        found[meters.STORE_UP] = {(): 1}
+        return found
+
+    def _of_store(self, conn: Snapshot) -> Values:
+        now_ms = self.clock.now_ms()
+        queue, totals = count_states(conn), count_directory(conn)
+        ages = {
+            (state.value,): 0.0 if one.oldest_ms is None else (now_ms - one.oldest_ms) / 1000
+            for state, one in queue.items()
+        }
+        return {
+            meters.QUEUE: {(state.value,): one.number for state, one in queue.items()},
+            meters.QUEUE_AGE: {labels: max(0.0, age) for labels, age in ages.items()},
+            meters.ACCOUNTS: {(): totals.accounts},
+            meters.HELD_ACCOUNTS: {(): totals.held},
+            meters.DOMAINS: {(): totals.domains},
+            meters.DATABASE_SIZE: {(): self.store.database_size(conn)},
+        }
+
+    def _disk(self) -> Values:
+        disk = os.statvfs(self.store.data_dir)
+        return {
+            meters.DISK_FREE: {(): disk.f_bavail * disk.f_frsize},
+            meters.DISK_SIZE: {(): disk.f_blocks * disk.f_frsize},
+            meters.DISK_RESERVE: {(): self.reserve},
+        }
+
+    def _sessions(self) -> Mapping[Labels, float]:
+        (services,) = meters.SESSIONS.labels.values()
+        return {(name,): self.sessions[name].count() for name in services if name in self.sessions}
