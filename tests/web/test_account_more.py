@@ -21,7 +21,8 @@ from zajil.message.mbox import Quoter, separator
 from zajil.operations.mail_servers import MailServer
 from zajil.store.engine.open import Store
 from zajil.store.people.aliases import AliasRow, create_alias
-from zajil.web.mail_servers import make_autoconfig, make_profile
+from zajil.web.client_settings.apple_profile import make_profile
+from zajil.web.client_settings.autoconfig import make_autoconfig
 
 TABS = ["/account/devices", "/account/activity", "/account/sharing", "/account/export"]
 SERVERS = (
@@ -87,7 +88,7 @@ def test_files_that_set_programs_up(sqlite_store: Store) -> None:
 
 
 def test_what_is_missing_is_not_described() -> None:
-    assert make_profile(SERVERS[:1], address="a@b.test", login="a", name="A") is None
+    assert make_profile(SERVERS[:1], address=parse_address("a@b.test"), login="a") is None
     evil = replace(SERVERS[0], host="<b>&")
     assert b"<hostname>&lt;b&gt;&amp;</hostname>" in make_autoconfig([evil], "b.test")
 

@@ -51,6 +51,7 @@ def web_servers(resources: WorkerResources, login: LoginService) -> list[WebServ
 
 def _web_services(resources: WorkerResources, login: LoginService) -> WebServices:
     configuration = resources.configuration
+    tls = resources.server_tls
     hostname, ports = configuration.server.hostname, _bound_ports(resources.sockets)
     url = configuration.web.url or _own_address(hostname, ports.get(Service.HTTPS))
     pages = {hostname, configuration.clients.hostname, urlsplit(url or "").hostname}
@@ -68,6 +69,7 @@ def _web_services(resources: WorkerResources, login: LoginService) -> WebService
         logos=logo_finder(resources),
         servers=find_servers(configuration, ports),
         public_url=url,
+        certificate=lambda: tls.find(hostname) if tls is not None else None,
         names=OwnNames((name for name in pages if name), resources.store.directory.domains),
     )
 

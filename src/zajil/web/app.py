@@ -18,10 +18,11 @@ from zajil.net.peer import Networks
 from zajil.operations.mta_sts import policy_text
 from zajil.operations.openings import Openings
 from zajil.web.access import Access
-from zajil.web.account.routes import account_routes, is_settings_path
+from zajil.web.account.routes import account_routes
 from zajil.web.admin.routes import admin_routes
 from zajil.web.body_limit import BodyLimit
 from zajil.web.by_host import ByHost
+from zajil.web.client_settings.pages import is_settings_path, settings_routes
 from zajil.web.compressed import Compressed
 from zajil.web.forwarded import ForwardedPeer
 from zajil.web.journey import JourneyPages
@@ -58,6 +59,7 @@ def make_web(services: WebServices) -> Starlette:
     routes: list[BaseRoute] = [
         Route("/", _home, methods=["GET"]),
         *account_routes(parts),
+        *settings_routes(services),
         *webmail_routes(parts),
         Route("/journey/{mail_id}.json", access.members(journeys.show_json), methods=["GET"]),
         Route("/journey/{mail_id}/live", access.members(journeys.live), methods=["GET"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from zajil.accept.context import AcceptanceContext
@@ -15,7 +16,12 @@ from zajil.operations.mail_servers import MailServer
 from zajil.read.guarded_fetch import GuardedFetcher
 from zajil.read.sender_logos import LogoFinder
 from zajil.store.engine.open import Store
+from zajil.tls.context import CertificateAndKey
 from zajil.web.own_names import OwnNames
+
+
+def _no_certificate() -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,8 @@ class WebServices:
     """What mail programs connect to."""
     public_url: str | None = None
     """Address of the pages for people outside; ``None``: that of the request."""
+    certificate: Callable[[], CertificateAndKey | None] = _no_certificate
+    """Returns the certificate of the server in use, for signatures; ``None``: it has none."""
     names: OwnNames
     """The names that requests may be for."""
 

@@ -6,24 +6,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zajil.core.address import BadAddress, parse_address
-from zajil.core.domain import BadDomain
 from zajil.login.account import Account
 from zajil.web.account.frame import AccountPages
 from zajil.web.account.qr import qr_code
-from zajil.web.mail_servers import make_autoconfig, make_profile
-from zajil.web.own_names import host_of
+from zajil.web.client_settings.apple_profile import can_sign, make_profile
+from zajil.web.client_settings.pages import profile_response
 from zajil.web.page import Visitor
-
-_PROFILE = "application/x-apple-aspen-config"
 
 
 class DevicePages(AccountPages):
-    """The tab "Devices", and the files that programs load."""
+    """The tab "Devices", and the profile of its owner."""
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show servers and ports, and the ways to set a program up."""
         url = self._parts.services.public_url
+        pair = self._parts.services.certificate()
         here = f"{url.rstrip('/')}/account/devices" if url else ""
         return self.render(
             request,
@@ -33,30 +30,18 @@ class DevicePages(AccountPages):
             servers=self._parts.services.servers,
             here=here,
             qr=qr_code(here) if here else "",
+            is_signed=pair is not None and can_sign(pair),
         )
 
     async def profile(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Send a configuration profile for iPhone, iPad and Mac."""
+        services = self._parts.services
         made = make_profile(
-            self._parts.services.servers,
-            address=str(account.address),
+            services.servers,
+            address=account.address,
             login=account.login,
             name=account.display_name or account.address.unicode,
         )
         if made is None:
             raise HTTPException(404)
-        headers = {"Content-Disposition": 'attachment; filename="mail.mobileconfig"'}
-        return Response(made, media_type=_PROFILE, headers=headers)
-
-    async def autoconfig(self, request: Request) -> Response:
-        """Send the description of the servers, to anyone who asks for a domain of ours."""
-        address = request.query_params.get("emailaddress", "")
-        try:
-            name = parse_address(address).domain if address else host_of(request.scope)
-        except (BadAddress, BadDomain):
-            raise HTTPException(404) from None
-        names, servers = self._parts.services.names, self._parts.services.servers
-        domain = await names.domain(name)
-        if not servers or domain is None or (address and domain != name):
-            raise HTTPException(404)
-        return Response(make_autoconfig(servers, domain), media_type="text/xml")
+        return profile_response(services, made)

@@ -21,14 +21,6 @@ from zajil.web.account.security_page import SecurityPages
 from zajil.web.account.template_pages import TemplatePages
 from zajil.web.parts import WebParts
 
-_AUTOCONFIG = ("/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml")
-"""Where Thunderbird looks: on autoconfig.DOMAIN, and on DOMAIN."""
-
-
-def is_settings_path(path: str) -> bool:
-    """Whether a path is one where mail programs look for their settings."""
-    return path in _AUTOCONFIG
-
 
 def account_routes(parts: WebParts) -> list[BaseRoute]:
     """Return a line for each address."""
@@ -65,7 +57,6 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/account/passkeys", members(factors.change_passkeys), methods=["POST"]),
         Route("/account/devices", members(devices.show), methods=["GET"]),
         Route("/account/devices/mail.mobileconfig", members(devices.profile), methods=["GET"]),
-        *[Route(path, devices.autoconfig, methods=["GET"]) for path in _AUTOCONFIG],
         Route("/account/notifications", members(notifications.show), methods=["GET"]),
         Route("/account/notifications", members(notifications.change), methods=["POST"]),
         Route("/push-worker.js", PushWorker(parts.static).show, methods=["GET"]),
