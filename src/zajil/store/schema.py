@@ -782,6 +782,62 @@ sender_logo = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Certificates by ACME (RFC 8555): our accounts at authorities, keys, certificates, and what answers
+# the challenges of orders under way.
+acme_account = sa.Table(
+    "acme_account",
+    metadata,
+    sa.Column("directory", KEY, primary_key=True),  # address
+    sa.Column("private_key", sa.LargeBinary, nullable=False),  # PKCS #8 in PEM
+    sa.Column("uri", sa.Text),  # null: not registered yet
+    sa.Column("created_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+host_key = sa.Table(
+    "host_key",
+    metadata,
+    sa.Column("key_hash", KEY, primary_key=True),  # SHA-256 of the public key, hexadecimal
+    sa.Column("name", KEY, nullable=False, index=True),  # ASCII
+    sa.Column("state", KEY, nullable=False),  # next, active, retired
+    sa.Column("private_key", sa.LargeBinary, nullable=False),  # PKCS #8 in PEM
+    sa.Column("created_ms", NUMBER, nullable=False),
+    sa.Column("found_ms", NUMBER),  # since when its TLSA record is in DNS; null: not seen yet
+    sa.Column("activated_ms", NUMBER),
+    sa.Column("retired_ms", NUMBER),
+    sqlite_with_rowid=False,
+)
+
+host_certificate = sa.Table(
+    "host_certificate",
+    metadata,
+    sa.Column("name", KEY, primary_key=True),  # ASCII; may begin with *.
+    sa.Column("key_hash", KEY),  # of the key in the chain
+    sa.Column("chain", sa.LargeBinary),  # PEM; null: none yet
+    sa.Column("not_before_ms", NUMBER),
+    sa.Column("not_after_ms", NUMBER),
+    sa.Column("renew_ms", NUMBER),  # when it is due
+    sa.Column("ask_ms", NUMBER),  # when the authority is asked for a better time
+    sa.Column("tried_ms", NUMBER),
+    sa.Column("next_try_ms", NUMBER),  # after a failure
+    sa.Column("failures", NUMBER, nullable=False),  # since the last success
+    sa.Column("error", sa.Text),
+    sa.Column("waits_for", sa.Text),  # a sentence; null: for nothing
+    sqlite_with_rowid=False,
+)
+
+acme_challenge = sa.Table(
+    "acme_challenge",
+    metadata,
+    sa.Column("token", KEY, primary_key=True),
+    sa.Column("name", KEY, nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),  # key authorization
+    sa.Column("certificate", sa.LargeBinary),  # PEM, for TLS-ALPN-01
+    sa.Column("private_key", sa.LargeBinary),
+    sa.Column("created_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # Work that one worker does for all nodes: who does it now.
 chore = sa.Table(
     "chore",
@@ -813,7 +869,8 @@ readiness = sa.Table(
     sqlite_with_rowid=False,
 )
 
-# Change counters; ``directory`` grows with each change of domain, account and address.
+# Change counters; ``directory`` grows with each change of domain, account and address,
+# ``certificates`` with each change of what the listeners present.
 counter = sa.Table(
     "counter",
     metadata,

@@ -25,6 +25,8 @@ QUEUE = Topic("queue")
 DIRECTORY = Topic("directory")
 """A domain, account, address or alias changed. Its commits are counted in table ``counter``, so
 that a worker that missed the hint finds out."""
+CERTIFICATES = Topic("certificates")
+"""A certificate, key or challenge changed: all workers load them. Counted as ``DIRECTORY``."""
 NEW_MESSAGES = Topic("messages")
 """A message came into some mailbox: the indexer looks at it."""
 
@@ -72,10 +74,12 @@ def begin_batch(tx: Connection, batch: Batch) -> None:
 
 def seal_batch(tx: Connection, batch: Batch) -> None:
     """Write what follows from all units together; the last act before COMMIT."""
-    if DIRECTORY in batch.touched:
-        count = sa.update(counter).where(counter.c.name == DIRECTORY)
+    for topic in (DIRECTORY, CERTIFICATES):
+        if topic not in batch.touched:
+            continue
+        count = sa.update(counter).where(counter.c.name == topic)
         if tx.execute(count.values(value=counter.c.value + 1)).rowcount == 0:
-            tx.execute(sa.insert(counter).values(name=DIRECTORY, value=1))
+            tx.execute(sa.insert(counter).values(name=topic, value=1))
 
 
 def touch(tx: Connection, *topics: Topic) -> None:

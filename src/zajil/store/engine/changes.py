@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.service import RecipientState
-from zajil.store.engine.batch import DIRECTORY, QUEUE, Topic
+from zajil.store.engine.batch import CERTIFICATES, DIRECTORY, QUEUE, Topic
 from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.hints import EVERYTHING, Hints
@@ -153,6 +153,7 @@ def _values_of(conn: Connection, topics: Iterable[Topic]) -> dict[Topic, object]
 
 _STANDS_AT: dict[Topic, sa.Select[Any]] = {
     DIRECTORY: sa.select(counter.c.value).where(counter.c.name == DIRECTORY),
+    CERTIFICATES: sa.select(counter.c.value).where(counter.c.name == CERTIFICATES),
     QUEUE: sa.select(recipient.c.mail_id, recipient.c.position, recipient.c.next_try_ms)
     .where(recipient.c.state == RecipientState.WAITING)
     .order_by(recipient.c.next_try_ms)
