@@ -69,7 +69,7 @@ async def attempted(store: Store, count: int) -> AsyncIterator[Setup]:
             random=os.urandom,
             when_written=written.set,
         )
-        yield Setup(setup, writer, group_leased(leased, {}), written)
+        yield Setup(setup, writer, [one for _, one in group_leased(leased, {}, str)], written)
 
 
 def test_results_of_many_mails_share_a_commit(store: Store) -> None:

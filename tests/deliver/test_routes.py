@@ -6,8 +6,11 @@ import asyncio
 
 from kit.clock import CountingRandom, FakeClock
 from kit.zone import ZoneResolver
+from zajil.config.options import DeliverOptions
+from zajil.config.options_smarthost import SmarthostOptions
 from zajil.deliver.routes import KEPT_MS, MOST_KEPT, Routes
 from zajil.route.next_hop import Hosts, NoRoute
+from zajil.route.transport import Transports
 
 ZONE = {
     "south.test": {"MX": ["10 mx1.south.test", "20 mx2.south.test"]},
@@ -16,10 +19,11 @@ ZONE = {
     "mx1.south.test": {"A": ["127.0.0.1"]},
     "mx2.south.test": {"A": ["127.0.0.2"]},
 }
+DIRECT = Transports(SmarthostOptions(), DeliverOptions())
 
 
 def routes_of(resolver: ZoneResolver, clock: FakeClock) -> Routes:
-    return Routes(resolver.resolve, "mx.north.test", clock, CountingRandom())
+    return Routes(resolver.resolve, "mx.north.test", clock, CountingRandom(), DIRECT)
 
 
 def test_a_route_is_found_once_a_second() -> None:
@@ -45,7 +49,7 @@ def test_hosts_of_equal_preference_share_the_mails() -> None:
 
     async def run() -> None:
         resolver, clock = ZoneResolver(ZONE), FakeClock()
-        routes = Routes(resolver.resolve, "mx.north.test", clock, _Turns())
+        routes = Routes(resolver.resolve, "mx.north.test", clock, _Turns(), DIRECT)
         firsts = set()
         for _ in range(4):
             route = await routes.find("even.test")

@@ -16,8 +16,10 @@ from kit.clock import FakeClock
 from kit.store import NOW_MS, make_intake, running
 from kit.zone import Zone, ZoneResolver
 from zajil.config.options import DeliverOptions, QueueOptions
+from zajil.config.options_smarthost import SmarthostOptions
 from zajil.core.ids import BlobId, MailId
-from zajil.deliver.run import Deliverer, Resolves
+from zajil.deliver.routes import Resolves
+from zajil.deliver.run import Deliverer
 from zajil.keys.sign import Signer
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import Intake, write_intakes
@@ -112,6 +114,7 @@ async def courier(
     resolver: Resolves | None = None,
     clock: FakeClock | None = None,
     signer: Signer | None = None,
+    smarthost: SmarthostOptions | None = None,
     **options: Any,
 ) -> AsyncIterator[Courier]:
     """Set a deliverer up on a store that is not started yet; its end drains it.
@@ -126,6 +129,7 @@ async def courier(
         resolver: in the place of the zone.
         signer: of DSNs; ``None``: they are not signed.
         clock: stands still unless the test moves it.
+        smarthost: ``[smarthost]``.
         options: fields of ``DeliverOptions``, and of ``QueueOptions`` with ``queue_`` before them.
     """
     clock = clock or FakeClock(NOW_MS)
@@ -146,6 +150,7 @@ async def courier(
             random=os.urandom,
             worker=worker,
             signer=signer,
+            smarthost=smarthost or SmarthostOptions(),
         )
 
     async with running(store):

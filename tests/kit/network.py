@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -69,6 +69,8 @@ class SmtpSink:
         self.offer = Capabilities(hostname="sink.test", max_message_size=10_000_000)
         self.tls: ssl.SSLContext | None = None
         """Set before the first connection, STARTTLS is offered."""
+        self.implicit_tls = False
+        """TLS begins with the first byte."""
         self.mails: list[SunkMail] = []
         self.events: list[Event] = []
         self.sessions: list[SinkSession] = []
@@ -90,15 +92,24 @@ async def smtp_sink(
     tls: ssl.SSLContext | None = None,
     smtputf8: bool = True,
     max_size: int = 10_000_000,
+    auth: Sequence[str] = (),
+    implicit_tls: bool = False,
 ) -> AsyncIterator[SmtpSink]:
     """Run a sink on a free port of 127.0.0.1; its connections end with it."""
     sink = SmtpSink(answer=answer, greeting=greeting)
     sink.tls = tls
+    sink.implicit_tls = implicit_tls
     sink.offer = Capabilities(
-        hostname="sink.test", max_message_size=max_size, smtputf8=smtputf8, starttls=tls is not None
+        hostname="sink.test",
+        max_message_size=max_size,
+        smtputf8=smtputf8,
+        starttls=tls is not None and not implicit_tls,
+        auth_mechanisms=tuple(auth),
     )
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SinkSession(sink), "127.0.0.1", 0)
+    server = await loop.create_server(
+        lambda: SinkSession(sink), "127.0.0.1", 0, ssl=tls if implicit_tls else None
+    )
     sink.port = server.sockets[0].getsockname()[1]
     try:
         yield sink
@@ -136,7 +147,9 @@ class SinkSession(asyncio.Protocol):
             self.conn.data_to_send()
             self._do(greeting)
         else:
-            self.conn = ServerConnection(self.sink.offer, greeting)
+            self.conn = ServerConnection(
+                self.sink.offer, greeting, encrypted=self.sink.implicit_tls
+            )
             self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -142,7 +142,7 @@ async def tell_parts(bench: Bench) -> None:
     for group in (1, 8, 32):
         await _tell_queue(bench, group)
     await bench.put(1)
-    (outgoing,) = group_leased(await bench.lease(1), {})
+    ((_, outgoing),) = group_leased(await bench.lease(1), {}, str)
     tell("result made of the replies", best(lambda: _settlement(outgoing), bench))
     conn = ClientConnection(_HOSTNAME)
     conn.receive_data(b"220 sink\r\n")
@@ -172,7 +172,9 @@ async def _tell_queue(bench: Bench, group: int) -> None:
         for part in parts:
             await store.read(partial(read_small, claimed=part, limit=_READ_AHEAD))
         keep("messages read", start)
-        settlements = [[_settlement(one) for one in group_leased(part, {})] for part in parts]
+        settlements = [
+            [_settlement(one) for _, one in group_leased(part, {}, str)] for part in parts
+        ]
         start = time.process_time()
         for some in settlements:
             await store.write(settle_together, some)

@@ -226,6 +226,53 @@ def test_a_refused_starttls_leaves_the_session() -> None:
     client.mail(None)
 
 
+def test_a_log_in_is_not_in_the_dialogue() -> None:
+    client = talking()
+    assert client.auth("PLAIN", b"\0amal\0secret")
+    assert client.data_to_send() == b"AUTH PLAIN AGFtYWwAc2VjcmV0\r\n"
+    client.receive_data(b"334 c2VjcmV0\r\n")
+    client.next_reply()
+    client.auth_response(b"secret")
+    assert client.data_to_send() == b"c2VjcmV0\r\n"
+    client.receive_data(b"235 ok\r\n")
+    client.next_reply()
+    client.mail(None)
+    said = "\n".join(client.dialogue)
+    assert "C: AUTH PLAIN\nS: 334 (challenge)\nC: (AUTH response)\nS: 235 ok" in said
+    assert "c2VjcmV0" not in said
+
+
+def test_a_cancelled_log_in_leaves_the_session() -> None:
+    client = talking()
+    client.auth("LOGIN")
+    client.receive_data(b"334 eA==\r\n")
+    client.next_reply()
+    client.cancel_auth()
+    assert client.data_to_send().endswith(b"AUTH LOGIN\r\n*\r\n")
+    client.receive_data(b"501 cancelled\r\n")
+    client.next_reply()
+    client.mail(None)
+
+
+def test_nothing_is_said_in_the_middle_of_a_log_in() -> None:
+    client = talking()
+    with pytest.raises(RuntimeError):
+        client.auth_response(b"unasked")
+    client.auth("LOGIN")
+    with pytest.raises(RuntimeError):
+        client.auth_response(b"too early")
+    with pytest.raises(RuntimeError):
+        client.mail(None)
+
+
+@pytest.mark.parametrize(("size", "is_said"), [(371, True), (372, True), (373, False)])
+def test_an_initial_response_fits_into_the_line_or_is_said_later(size: int, is_said: bool) -> None:
+    """RFC 4954 section 4; a line has 512 octets (RFC 5321 section 4.5.3.1.4)."""
+    client = talking()
+    assert client.auth("PLAIN", b"x" * size) is is_said
+    assert len(client.data_to_send()) <= 512
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -118,6 +118,7 @@ MODULES = [
     *(
         "check/step.py",
         "deliver/attempt_result.py",
+        "deliver/relay_login.py",
         "deliver/attempt.py",
         "deliver/client_channel.py",
     ),

@@ -90,6 +90,7 @@ def _deliverer(resources: WorkerResources) -> Deliverer:
         random=resources.random,
         worker=resources.worker,
         signer=resources.signer,
+        smarthost=configuration.smarthost,
     )
 
 

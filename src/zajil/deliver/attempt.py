@@ -12,19 +12,35 @@ from dataclasses import dataclass, field
 
 from zajil.config.options import DeliverOptions
 from zajil.core.clock import Clock
-from zajil.deliver.client_channel import Channel, ChannelTarget, LinkBroken, PeerClosing
+from zajil.deliver.client_channel import (
+    Channel,
+    ChannelTarget,
+    LinkBroken,
+    LogInRefused,
+    NotOpened,
+    PeerClosing,
+    RelayRefused,
+)
 from zajil.deliver.connections import Connections
 from zajil.deliver.outgoing_mail import AttemptOutcome, Outgoing, RecipientResult, deferred, failed
+from zajil.deliver.relays import Relays
 from zajil.deliver.routes import Routes
-from zajil.deliver.security import NotOpened, Opener, TlsRule, rule_for
+from zajil.deliver.security import Opener, TlsRule, rule_for
 from zajil.deliver.transaction import Timeouts, send_mail
 from zajil.message.fields import find_value, read_fields
 from zajil.net.peer import split_host_port
 from zajil.route.next_hop import Host, Hosts, NoRoute
+from zajil.route.transport import Relay
 from zajil.smtp.codes import EnhancedStatus
 from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.queue.queue import LeasedRecipient
-from zajil.tracking.events import AttemptMade, RouteFailed, RouteFound, TrackingEvent
+from zajil.tracking.events import (
+    AttemptMade,
+    RelayFound,
+    RouteFailed,
+    RouteFound,
+    TrackingEvent,
+)
 
 MAX_TARGETS = 6
 """Addresses tried in one attempt; RFC 5321 section 5.1 asks for at least two."""
@@ -46,6 +62,7 @@ class DeliveryContext:
     routes: Routes
     opener: Opener
     connections: Connections
+    relays: Relays
     open_body: Callable[[LeasedRecipient], Awaitable[BlobReader]]
     """Opens the message of a mail; whoever calls it closes what it gets."""
 
@@ -74,16 +91,26 @@ class Attempt:
         Raises:
             NoSuchBlob, StoreUnavailable: the message cannot be read; nothing was sent.
         """
-        route = await self._find_route()
-        if route is None:
+        relay = self.means.routes.relay_for(self.outgoing.next_hop)
+        paused = self.means.relays.why_paused(relay)
+        if paused is not None:
+            self.unreachable = paused
+            self._give_up(paused)
             return
+        route = await self._find_route(relay)
+        if route is not None:
+            await self._send(route, relay)
+        if relay is not None and self.unreachable is not None:
+            self.means.relays.pause(relay, self.unreachable)
+
+    async def _send(self, route: Hosts, relay: Relay | None) -> None:
         mail = self.outgoing.mail
         seconds = MAX_REPORT_SECONDS if mail.reverse_path is None else MAX_SECONDS
         body = self.outgoing.body or await self.means.open_body(mail)
         try:
-            self.rule = await self._choose_rule(body)
+            self.rule = await self._choose_rule(body, relay)
             async with asyncio.timeout(seconds):
-                await self._try_hosts(route, body)
+                await self._try_hosts(self._targets(route, relay), body)
         except TimeoutError:
             self._give_up(deferred("4.4.2", f"no completion after {seconds:g} seconds"))
         finally:
@@ -91,13 +118,18 @@ class Attempt:
 
     # ---- where to ----------------------------------------------------------------------------
 
-    async def _find_route(self) -> Hosts | None:
+    async def _find_route(self, relay: Relay | None) -> Hosts | None:
         domain = self.outgoing.next_hop
         route = await self.means.routes.find(domain)
         now_ms = self.means.clock.now_ms()
         if isinstance(route, Hosts):
-            hosts = tuple(str(host) for host in route.hosts)
-            self.events.append(RouteFound(now_ms, domain, hosts, route.inputs))
+            if relay is None:
+                hosts = tuple(str(host) for host in route.hosts)
+                self.events.append(RouteFound(now_ms, domain, hosts, route.inputs))
+                return route
+            for one in dict.fromkeys(claimed.next_hop for claimed in self.outgoing.recipients):
+                found = RelayFound(now_ms, one, str(relay), relay.option, route.inputs)
+                self.events.append(found)
             return route
         self.events.append(RouteFailed(now_ms, domain, route.temporary, route.reason, route.inputs))
         result = _no_route(route)
@@ -105,21 +137,20 @@ class Attempt:
         self._give_up(result)
         return None
 
-    def _targets(self, route: Hosts) -> Iterator[ChannelTarget]:
+    def _targets(self, route: Hosts, relay: Relay | None) -> Iterator[ChannelTarget]:
         for host in route.hosts:
-            yield from self._targets_of(host)
+            yield from self._targets_of(host, relay)
 
-    def _targets_of(self, host: Host) -> list[ChannelTarget]:
+    def _targets_of(self, host: Host, relay: Relay | None) -> list[ChannelTarget]:
         elsewhere = self.means.options.port_table.get(host.name)
         if elsewhere is not None:
-            return [ChannelTarget(host.name, *split_host_port(elsewhere))]
-        return [
-            ChannelTarget(host.name, address, self.means.options.port) for address in host.addresses
-        ]
+            return [ChannelTarget(host.name, *split_host_port(elsewhere), relay)]
+        port = self.means.options.port if relay is None else relay.port
+        return [ChannelTarget(host.name, address, port, relay) for address in host.addresses]
 
-    async def _choose_rule(self, body: BlobReader) -> TlsRule:
-        rule = rule_for(self.means.options.tls, self.outgoing.mail)
-        if rule is TlsRule.VERIFY:
+    async def _choose_rule(self, body: BlobReader, relay: Relay | None) -> TlsRule:
+        rule = rule_for(self.means.options.tls, self.outgoing.mail, relay)
+        if rule is TlsRule.VERIFY and (relay is None or not relay.is_secure):
             head = await asyncio.to_thread(body.read_at, 0, _HEADER_READ)
             if _waives_tls(head):
                 return TlsRule.OPPORTUNISTIC
@@ -127,10 +158,10 @@ class Attempt:
 
     # ---- one host after the other ------------------------------------------------------------
 
-    async def _try_hosts(self, route: Hosts, body: BlobReader) -> None:
+    async def _try_hosts(self, targets: Iterator[ChannelTarget], body: BlobReader) -> None:
         reached = False
         tentative: dict[LeasedRecipient, RecipientResult] = {}
-        for target, _ in zip(self._targets(route), range(MAX_TARGETS), strict=False):
+        for target, _ in zip(targets, range(MAX_TARGETS), strict=False):
             pending = [one for one in self.outgoing.recipients if one not in self.results]
             if not pending:
                 return
@@ -172,18 +203,40 @@ class Attempt:
             if await self._converse(link, outgoing, body, got, reused=True):
                 return True
             got.clear()  # the host had closed it: that says nothing of the mail
-        try:
-            link = await self.means.opener.open(target, self.rule)
-        except NotOpened as error:
-            host = None if error.reply is None else target.host
-            result = (failed if error.status[0] == "5" else deferred)(
-                error.status, str(error), host
-            )
-            got.update(dict.fromkeys(outgoing.recipients, result))
-            self._note(target, None, error.dialogue, str(error))
-            # A host without REQUIRETLS was reached: another mail may fare better there.
-            return error.reply is not None or result.outcome is AttemptOutcome.FAILED
+        async with self.means.relays.turn(target.relay):
+            paused = self.means.relays.why_paused(target.relay)
+            if paused is not None:
+                got.update(dict.fromkeys(outgoing.recipients, paused))
+                return False
+            try:
+                link = await self.means.opener.open(target, self.rule)
+            except NotOpened as error:
+                return self._heard_refusal(target, outgoing, error, got)
+            if target.relay is not None:
+                self.means.relays.end_pause(target.relay)
         return await self._converse(link, outgoing, body, got, reused=False)
+
+    def _heard_refusal(
+        self,
+        target: ChannelTarget,
+        outgoing: Outgoing,
+        error: NotOpened,
+        got: dict[LeasedRecipient, RecipientResult],
+    ) -> bool:
+        """Fill ``got``; return whether the host was reached all the same."""
+        host = None if error.reply is None else target.host
+        # What a relay says to us is no fault of the mail, unless it is about REQUIRETLS.
+        about_mail = target.relay is None or error.status == EnhancedStatus.REQUIRETLS_NEEDED
+        if error.status[0] == "5" and about_mail:
+            result = failed(error.status, str(error), host)
+        else:
+            result = deferred(f"4{error.status[1:]}", str(error), host)
+        got.update(dict.fromkeys(outgoing.recipients, result))
+        self._note(target, None, error.dialogue, str(error))
+        if target.relay is not None and isinstance(error, LogInRefused):
+            self.means.relays.pause(target.relay, result)
+        # A host without REQUIRETLS was reached: another mail may fare better there.
+        return error.reply is not None or result.outcome is AttemptOutcome.FAILED
 
     async def _converse(
         self,
@@ -205,7 +258,10 @@ class Attempt:
             if reused and (link.replies == heard or _is_first(error, link, heard)):
                 return False
             rest = [claimed for claimed in outgoing.recipients if claimed not in got]
-            got.update(dict.fromkeys(rest, deferred("4.4.2", str(error), link.target.host)))
+            result = deferred("4.4.2", str(error), link.target.host)
+            got.update(dict.fromkeys(rest, result))
+            if isinstance(error, RelayRefused) and link.target.relay is not None:
+                self.means.relays.pause(link.target.relay, result)
             self._note(link.target, link.tls, link.take_dialogue(), str(error))
             return True
         except BaseException:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from zajil.core.errors import InternalError
 from zajil.net.peer import join_host_port
 from zajil.net.stream import Stream
+from zajil.route.transport import Relay
 from zajil.smtp.client import ClientConnection
 from zajil.smtp.codes import Code
 from zajil.smtp.reply import Reply
@@ -26,6 +27,8 @@ class ChannelTarget:
     """Name of the host, which its certificate must show."""
     address: str
     port: int
+    relay: Relay | None = None
+    """What sent us there, if not the MX records."""
 
     def __str__(self) -> str:
         """Return address and port: ``192.0.2.1:25``, ``[2001:db8::1]:25``."""
@@ -42,6 +45,28 @@ class PeerClosing(LinkBroken):
     def __init__(self, reply: Reply) -> None:
         super().__init__(str(reply))
         self.reply = reply
+
+
+class NotOpened(InternalError):
+    """No mail can be sent to this target now, or (status 5.x.x) this mail cannot at all."""
+
+    def __init__(self, status: str, sentence: str, reply: Reply | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.reply = reply
+        """What the host refused us with; ``None``: it was not reached, or TLS failed."""
+        self.dialogue: tuple[str, ...] = ()
+
+
+class LogInRefused(NotOpened):
+    """The relay did not let us log in. Never permanent: an operator can mend it."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("4.7.8", sentence)
+
+
+class RelayRefused(LinkBroken):
+    """The relay takes no mail from this server: it wants a log-in, or encryption."""
 
 
 class Channel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -17,10 +17,11 @@ from zajil.store.queue.queue import LeasedRecipient
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """The recipients of one mail that share a next hop; they share one transaction."""
+    """The recipients of one mail that share a domain or a relay; they share one transaction."""
 
     next_hop: str
-    """ASCII domain or address literal; ``""``: mailboxes of ours."""
+    """ASCII domain or address literal, at a relay that of the first recipient; ``""``: mailboxes of
+    ours."""
     recipients: tuple[LeasedRecipient, ...]
     """Never empty; all of one mail and of one claim."""
     body: BlobReader | None = None
@@ -38,20 +39,23 @@ class Outgoing:
 
 
 def group_leased(
-    claimed: Iterable[LeasedRecipient], bodies: Mapping[BlobId, BlobReader]
-) -> list[Outgoing]:
+    claimed: Iterable[LeasedRecipient],
+    bodies: Mapping[BlobId, BlobReader],
+    hop_of: Callable[[str], str],
+) -> list[tuple[str, Outgoing]]:
     """Put together what goes to one next hop in one mail; order is kept.
 
     Args:
         claimed: by one claim.
         bodies: messages that are in memory.
+        hop_of: ``Transports.hop``: the same for all domains of a relay.
     """
     groups: dict[tuple[str, str], list[LeasedRecipient]] = {}
     for row in claimed:
-        groups.setdefault((row.mail_id, row.next_hop), []).append(row)
+        groups.setdefault((row.mail_id, hop_of(row.next_hop)), []).append(row)
     return [
-        Outgoing(next_hop, tuple(rows), bodies.get(rows[0].blob_id))
-        for (_, next_hop), rows in groups.items()
+        (hop, Outgoing(rows[0].next_hop, tuple(rows), bodies.get(rows[0].blob_id)))
+        for (_, hop), rows in groups.items()
     ]
 
 

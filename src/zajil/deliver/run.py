@@ -14,10 +14,11 @@ import ssl
 import traceback
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from zajil.accept.own_mail import OwnMailer
 from zajil.config.options import DeliverOptions, QueueOptions
+from zajil.config.options_smarthost import SmarthostOptions
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import BlobId
 from zajil.deliver.attempt import Attempt, DeliveryContext
@@ -32,13 +33,14 @@ from zajil.deliver.outgoing_mail import (
     failed,
     group_leased,
 )
+from zajil.deliver.relays import Relays
 from zajil.deliver.result_writer import ResultWriter
-from zajil.deliver.routes import Routes
+from zajil.deliver.routes import Resolves, Routes
 from zajil.deliver.schedule import Schedule
 from zajil.deliver.security import Opener
-from zajil.dns.flow import Answer, Question
 from zajil.keys.sign import Signer
 from zajil.net.logger import get_logger
+from zajil.route.transport import Transports
 from zajil.store.engine.batch import QUEUE
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
@@ -72,20 +74,16 @@ _LONGEST_SLEEP_SECONDS = 60.0
 """The real clock may jump; sleep no longer at a time."""
 
 
-class Resolves(Protocol):
-    """What answers DNS questions: ``resolver.client.Resolver``."""
-
-    async def resolve(self, question: Question) -> Answer:
-        """Answer; never raises on what DNS holds."""
+_NO_SMARTHOST = SmarthostOptions()
 
 
 class Deliverer:
     """One worker's share of the queue; ``run`` starts it.
 
-    Made of: a store that is started; what answers DNS; the options ``[deliver]`` and ``[queue]``;
-    our host name; a client's context that verifies certificates (``None``: no TLS at all); clock
-    and random for schedules, ids, jitter; the number of this worker among those of its node; and
-    what signs the DSNs we write (``None``: nothing is signed).
+    Made of: a store that is started; what answers DNS; the options ``[deliver]``, ``[queue]`` and
+    ``[smarthost]``; our host name; a client's context that verifies certificates (``None``: no TLS
+    at all); clock and random for schedules, ids, jitter; the number of this worker among those of
+    its node; and what signs the DSNs we write (``None``: nothing is signed).
 
     Its leases name the node and the number: the worker that takes a dead one's place has the same,
     and frees what that one had leased.
@@ -103,6 +101,7 @@ class Deliverer:
         random: Random,
         worker: int,
         signer: Signer | None = None,
+        smarthost: SmarthostOptions = _NO_SMARTHOST,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -116,13 +115,14 @@ class Deliverer:
             capacity=options.concurrency * _CLAIMED_AHEAD,
         )
         self._connections = Connections(clock)
-        opener = Opener(options, hostname, tls, clock)
+        self._transports = Transports(smarthost, options)
         self._means = DeliveryContext(
             options=options,
             clock=clock,
-            routes=Routes(resolver.resolve, hostname, clock, random),
-            opener=opener,
+            routes=Routes(resolver.resolve, hostname, clock, random, self._transports),
+            opener=Opener(options, hostname, tls, clock, random),
             connections=self._connections,
+            relays=Relays(clock),
             open_body=self._open_body,
         )
         mailer = OwnMailer(
@@ -259,7 +259,7 @@ class Deliverer:
             now_ms=now_ms,
             until_ms=now_ms + self._queue.lease_ms,
             limit=room,
-            not_for=crowded,
+            not_for=self._domains_of(crowded),
         )
         self._settler.flush()  # results share the commit
         claimed = await self._store.write(claim, item)
@@ -269,9 +269,14 @@ class Deliverer:
         finally:
             # What is claimed is tried, also if it cannot be read just now.
             if not self._stopping:
-                for outgoing in group_leased(claimed, bodies):
-                    self._schedule.add(outgoing.next_hop, outgoing)
+                for hop, outgoing in group_leased(claimed, bodies, self._transports.hop):
+                    self._schedule.add(hop, outgoing)
         return claimed
+
+    def _domains_of(self, hops: frozenset[str]) -> frozenset[str]:
+        """Return the domains of what waits for these hops: a relay has many."""
+        waiting = [outgoing for hop in hops for outgoing in self._schedule.waiting(hop)]
+        return frozenset(one.next_hop for outgoing in waiting for one in outgoing.recipients)
 
     @staticmethod
     def _look_up(

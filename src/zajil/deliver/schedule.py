@@ -6,7 +6,7 @@ RFC 5321 section 4.5.4.1: retry with growing intervals, give up after 4 to 5 day
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ def next_try_ms(
 
 
 class Schedule(Generic[Hop, T]):
-    """Claimed work in memory: what waits and what runs, per next hop.
+    """Claimed work in memory: what waits and what runs, per next hop. All mail for a relay has one.
 
     Hops take turns, so that a thousand mails for one do not stand before the single mail for
     another.
@@ -63,6 +63,10 @@ class Schedule(Generic[Hop, T]):
             for hop, items in self._waiting.items()
             if len(items) + self._running[hop] >= max(self.capacity // 2, 1)
         )
+
+    def waiting(self, hop: Hop) -> Sequence[T]:
+        """Return what waits for a hop."""
+        return self._waiting.get(hop, ())
 
     def add(self, hop: Hop, item: T) -> None:
         """Let an item wait for its turn."""

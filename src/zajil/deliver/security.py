@@ -1,9 +1,10 @@
 """Open a connection to one host, as secure as the rules and the host allow.
 
-RFC 3207 (STARTTLS), RFC 7435 (opportunistic security): with ``opportunistic`` whatever encrypts is
-better than nothing, and the journey says what it was; with ``verify`` only a valid certificate for
-the host's name will do. A mail may ask for more or less than that (RFC 8689): ``rule_for``. MTA-STS
-and DANE will speak here.
+RFC 3207 (STARTTLS), RFC 8314 section 3.3 (TLS from the first byte, at relays), RFC 7435
+(opportunistic security): with ``opportunistic`` whatever encrypts is better than nothing, and the
+journey says what it was; with ``verify`` only a valid certificate for the host's name will do. A
+mail may ask for more or less than that (RFC 8689), and a relay with a log-in for more:
+``rule_for``. MTA-STS and DANE will speak here.
 """
 
 from __future__ import annotations
@@ -14,14 +15,23 @@ from enum import Enum, IntEnum, auto
 from typing import Literal
 
 from zajil.config.options import DeliverOptions
-from zajil.core.clock import Clock
+from zajil.core.clock import Clock, Random
 from zajil.core.errors import InternalError
-from zajil.deliver.client_channel import Channel, ChannelTarget, LinkBroken, PeerClosing
+from zajil.deliver.client_channel import (
+    Channel,
+    ChannelTarget,
+    LinkBroken,
+    NotOpened,
+    PeerClosing,
+)
+from zajil.deliver.relay_login import log_in
 from zajil.net.stream import connect
+from zajil.route.transport import Relay
 from zajil.smtp.client import ClientConnection
 from zajil.smtp.codes import EnhancedStatus
 from zajil.smtp.reply import Reply
 from zajil.smtp.reply_reader import BadReply
+from zajil.smtp.state import ClientState
 from zajil.store.queue.queue import LeasedRecipient
 from zajil.tls.context import client_context
 
@@ -46,13 +56,19 @@ class TlsRule(Enum):
     """REQUIRETLS: the same, to a server that promises as much, or not at all (RFC 8689)."""
 
 
-def rule_for(policy: Literal["opportunistic", "verify", "never"], mail: LeasedRecipient) -> TlsRule:
-    """Return what the policy of ``deliver.tls`` and the mail itself demand."""
+def rule_for(
+    policy: Literal["opportunistic", "verify", "never"],
+    mail: LeasedRecipient,
+    relay: Relay | None = None,
+) -> TlsRule:
+    """Return what the policy of ``deliver.tls``, the relay and the mail itself demand."""
     # Deviation: RFC 8689 section 4.2.1 wants the MX name itself secured, by DNSSEC or MTA-STS.
     # Until we have either, the certificate must be valid for the name that DNS gave.
     # RFC 8689 section 5: a bounce with REQUIRETLS goes on even where nobody promises it.
     if mail.mail_options.require_tls and mail.reverse_path is not None:
         return TlsRule.REQUIRE
+    if relay is not None and relay.is_secure:
+        return TlsRule.VERIFY
     if policy == "never":
         return TlsRule.NEVER
     return TlsRule.VERIFY if policy == "verify" else TlsRule.OPPORTUNISTIC
@@ -66,17 +82,6 @@ def is_secure_enough(link: Channel, rule: TlsRule) -> bool:
         case TlsRule.VERIFY:
             return link.verified
     return True
-
-
-class NotOpened(InternalError):
-    """No mail can be sent to this target now, or (status 5.x.x) this mail cannot at all."""
-
-    def __init__(self, status: str, sentence: str, reply: Reply | None = None) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.reply = reply
-        """What the host refused us with; ``None``: it was not reached, or TLS failed."""
-        self.dialogue: tuple[str, ...] = ()
 
 
 class _HandshakeFailed(InternalError):
@@ -95,14 +100,20 @@ class Opener:
     """Opens links: connect, greet, EHLO, STARTTLS, EHLO."""
 
     def __init__(
-        self, options: DeliverOptions, hostname: str, tls: ssl.SSLContext | None, clock: Clock
+        self,
+        options: DeliverOptions,
+        hostname: str,
+        tls: ssl.SSLContext | None,
+        clock: Clock,
+        random: Random,
     ) -> None:
         """Take a context that verifies; ``None``: TLS is not used at all."""
         self._options = options
         self._hostname = hostname
         self._clock = clock
+        self._random = random
         self._contexts: dict[Level, ssl.SSLContext] = {}
-        if tls is not None and options.tls != "never":
+        if tls is not None:
             if tls.verify_mode is not ssl.CERT_NONE:
                 self._contexts[Level.VERIFIED] = tls
             self._contexts[Level.ENCRYPTED] = client_context(None, verify=False)
@@ -121,8 +132,7 @@ class Opener:
         while True:
             link = await self._connect(target, dialogue)
             try:
-                await self._greet(link)
-                await self._secure(link, level, rule)
+                await self._begin(link, level, rule)
             except _HandshakeFailed as failure:
                 link.abort()
                 dialogue += [*link.take_dialogue(), f"-- {failure}; connecting again"]
@@ -142,6 +152,23 @@ class Opener:
             link.conn.dialogue[:0] = dialogue
             link.opened_ms = self._clock.now_ms()
             return link
+
+    async def _begin(self, link: Channel, level: Level, rule: TlsRule) -> None:
+        """Make a new connection ready for MAIL."""
+        relay = link.target.relay
+        if relay is not None and relay.tls == "implicit":
+            if level is Level.PLAIN:
+                raise _not_secure(rule, "TLS is required but not configured")
+            await self._shake_hands(link, level, rule)
+            await self._greet(link)
+        else:
+            await self._greet(link)
+            await self._secure(link, level, rule)
+        if rule is TlsRule.REQUIRE and "REQUIRETLS" not in link.conn.capabilities:
+            raise _not_secure(rule, f"{link.target.host} does not offer REQUIRETLS")
+        if relay is not None and relay.login is not None and relay.password is not None:
+            seconds = self._options.reply_timeout_ms / 1000
+            await log_in(link, relay.login, relay.password, random=self._random, seconds=seconds)
 
     @staticmethod
     def _with_dialogue(error: NotOpened, link: Channel, dialogue: list[str]) -> NotOpened:
@@ -240,15 +267,14 @@ class Opener:
             if must:
                 raise
             raise _HandshakeFailed(f"TLS failed: {error}", Level.PLAIN) from None
-        if rule is TlsRule.REQUIRE and "REQUIRETLS" not in link.conn.capabilities:
-            raise _not_secure(rule, f"{host} does not offer REQUIRETLS")
 
     async def _shake_hands(self, link: Channel, level: Level, rule: TlsRule) -> None:
         name = link.target.host.strip("[]").removeprefix("IPv6:")
         try:
             seconds = self._options.connect_timeout_ms / 1000
             await link.stream.start_tls(self._contexts[level], name, seconds)
-            link.conn.tls_established()
+            if link.conn.state is ClientState.TLS:
+                link.conn.tls_established()
         except (OSError, TimeoutError, BadReply, ValueError) as error:
             sentence = f"TLS failed: {_explain(error)}"
             doubtful = isinstance(error, ssl.SSLCertVerificationError)

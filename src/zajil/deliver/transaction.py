@@ -10,11 +10,12 @@ then to the connection or to us, it is not lost.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from zajil.core.mail_options import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
-from zajil.deliver.client_channel import Channel, LinkBroken
+from zajil.deliver.client_channel import Channel, LinkBroken, RelayRefused
 from zajil.deliver.outgoing_mail import (
     AttemptOutcome,
     Outgoing,
@@ -276,7 +277,19 @@ class _Transaction:
         raise _MustNotLeave(f"the message cannot be sent: {error}") from None
 
     def _refuse(self, recipients: Sequence[LeasedRecipient], reply: Reply) -> None:
-        """5yz: for good. Anything else that is not "yes" to the question: not now."""
+        """5yz: for good. Anything else that is not "yes" to the question: not now.
+
+        Raises:
+            RelayRefused: it says nothing of the mail, but that a relay does not know us.
+        """
+        if self._link.target.relay is not None:
+            if reply.code in _WANTS_LOG_IN:
+                raise RelayRefused(f"{self._host} requires a log-in or encryption: {reply}")
+            if reply.code // 100 == 5 and _RELAYING_DENIED.search(str(reply)):
+                result = deferred("4.7.1", str(reply), self._host)
+                for claimed in recipients:
+                    self._results.setdefault(claimed, result)
+                return
         result = result_of(reply if not reply.accepts else _not_now(reply), self._host)
         for claimed in recipients:
             self._results.setdefault(claimed, result)
@@ -290,6 +303,15 @@ class _Transaction:
 
 
 _TOO_MANY = "4.5.3"
+_WANTS_LOG_IN = (
+    Code.AUTH_REQUIRED,
+    Code.AUTH_TOO_WEAK,
+    Code.AUTH_FAILED,
+    Code.ENCRYPTION_REQUIRED,
+)
+_RELAYING_DENIED = re.compile(r"\brelay(?:ing)?\b", re.IGNORECASE)
+"""Postfix, Exim, sendmail and Exchange say it in different words, all with this one; then the relay
+does not know the address of this server, and an operator must mend that."""
 
 
 def _is_too_many(reply: Reply) -> bool:

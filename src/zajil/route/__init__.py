@@ -2,5 +2,5 @@
 
 Other steps ask; the answers are values. Reading order: ``recipient`` (local, remote, unknown),
 ``alias`` (what an address stands for), ``directory_flow`` (how both ask the directory),
-``next_hop`` (from MX records to hosts).
+``transport`` (own servers of the domain, or a relay), ``next_hop`` (from names to hosts).
 """

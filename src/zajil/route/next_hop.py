@@ -99,6 +99,27 @@ def find_hosts(domain: str, *, own_hostname: str, random: Random) -> Flow[Hosts 
     return (yield from _resolve_hosts(name, _order(nearer, random)[:MAX_HOSTS], inputs))
 
 
+def find_relay(host: str) -> Flow[Hosts | NoRoute]:
+    """Find the addresses of a host that an option names; its MX records are not used.
+
+    ``NoRoute`` is always temporary: an operator can mend the option.
+
+    Args:
+        host: host name in A-labels, or IP address.
+    """
+    try:
+        address = str(ip_address(host))
+    except ValueError:
+        route = yield from _resolve_hosts(host, [(0, host)], [])
+        if isinstance(route, Hosts):
+            return route
+        reason = f"DNS has no address of the relay {host}"
+        if route.temporary:
+            reason = f"DNS lookup of the relay {host} failed"
+        return NoRoute(True, "4.4.3", reason, route.inputs)
+    return Hosts((Host(0, address, (address,)),), ())
+
+
 def _read_mx(values: Iterable[str]) -> list[tuple[int, str]]:
     """Return preference and host of each record that names one; "." names none."""
     ranked: set[tuple[int, str]] = set()

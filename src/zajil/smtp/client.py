@@ -9,6 +9,7 @@ Laws:
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import deque
 from collections.abc import Mapping
 
@@ -29,6 +30,9 @@ from zajil.smtp.reply import Reply
 from zajil.smtp.reply_reader import BadReply, ReplyReader
 from zajil.smtp.state import SENDABLE, ClientState
 from zajil.smtp.xtext import MAX_ORCPT, BadXtext, encode_original_recipient, encode_xtext
+
+MAX_COMMAND_LINE = 512
+"""Octets of a command with CRLF that every server takes (RFC 5321 section 4.5.3.1.4)."""
 
 
 class UnsafeText(InternalError, ValueError):
@@ -109,6 +113,8 @@ class ClientConnection(ReplyReader):
             self._writer, self._body_size = BodyWriter(), 0
         elif verb == "STARTTLS":
             self._settle_starttls(reply)
+        elif verb == "AUTH" and reply.code != Code.AUTH_CHALLENGE:
+            self.state = ClientState.READY
 
     def _settle_starttls(self, reply: Reply) -> None:
         if not reply.accepts:
@@ -145,6 +151,47 @@ class ClientConnection(ReplyReader):
             raise BadReply("bytes before the TLS handshake")
         self.state = ClientState.START
         self.capabilities = {}
+
+    def auth(self, mechanism: str, initial: bytes | None = None) -> bool:
+        """Begin to log in (RFC 4954); nothing may be queued before or behind it.
+
+        Args:
+            mechanism: its SASL name.
+            initial: the initial response.
+
+        Returns:
+            Whether the initial response was said; if it makes the line too long, it is the answer
+            to the server's first challenge, which is empty.
+        """
+        if self._owed:
+            raise RuntimeError("AUTH is the only command of its group")
+        argument, is_said = mechanism, False
+        if initial is not None:
+            whole = f"{mechanism} {b64encode(initial).decode('ascii') or '='}"
+            is_said = len(f"AUTH {whole}\r\n") <= MAX_COMMAND_LINE
+            argument = whole if is_said else mechanism
+        # Security: the dialogue never holds what is said in the exchange.
+        self._command("AUTH", argument, shown=mechanism)
+        return is_said
+
+    def auth_response(self, data: bytes) -> None:
+        """Answer the challenge of the server."""
+        self._say_in_auth(b64encode(data).decode("ascii"))
+
+    def cancel_auth(self) -> None:
+        """End the exchange; the server replies 501 (RFC 4954 section 4)."""
+        self._say_in_auth("*")
+
+    def _say_in_auth(self, line: str) -> None:
+        if self.state is not ClientState.AUTH or self._owed:
+            raise RuntimeError("the server did not ask for a response")
+        self._to_send += line.encode("ascii") + b"\r\n"
+        self._owed.append("AUTH")
+        self.note("C: (AUTH response)")
+
+    def note(self, line: str) -> None:
+        """Keep a line of the dialogue, without the challenges of AUTH."""
+        super().note("S: 334 (challenge)" if line.startswith("S: 334") else line)
 
     def mail(
         self,
@@ -239,7 +286,7 @@ class ClientConnection(ReplyReader):
         """Send QUIT; the caller may wait for the reply 221."""
         self._command("QUIT")
 
-    def _command(self, verb: str, argument: str = "") -> None:
+    def _command(self, verb: str, argument: str = "", shown: str | None = None) -> None:
         line = f"{verb} {argument}" if argument else verb
         _refuse_controls(line)
         after = SENDABLE.get((self.state, verb))
@@ -248,7 +295,7 @@ class ClientConnection(ReplyReader):
         self.state = after
         self._to_send += line.encode() + b"\r\n"
         self._owed.append(verb)
-        self.note(f"C: {line}")
+        self.note(f"C: {line}" if shown is None else f"C: {verb} {shown}")
 
 
 def _mail_parameters(capabilities: Mapping[str, str], options: MailOptions) -> list[str]:

@@ -12,6 +12,7 @@ class Code(IntEnum):
     """Reply codes; the first digit says what the peer may do next (RFC 5321 section 4.2.1)."""
 
     GREETING = 220
+    AUTHENTICATED = 235
     OK = 250
     AUTH_CHALLENGE = 334
     START_BODY = 354
@@ -25,6 +26,10 @@ class Code(IntEnum):
     NOT_IMPLEMENTED = 502
     BAD_SEQUENCE = 503
     PARAMETER_NOT_IMPLEMENTED = 504
+    AUTH_REQUIRED = 530
+    """RFC 4954 section 6, also for STARTTLS (RFC 3207 section 4)."""
+    AUTH_TOO_WEAK = 534
+    AUTH_FAILED = 535
     ENCRYPTION_REQUIRED = 538
     """RFC 4954 section 6."""
     TOO_BIG = 552

@@ -110,6 +110,8 @@ class ClientState(IntEnum):
     BODY = auto()
     TLS = auto()
     """STARTTLS was sent."""
+    AUTH = auto()
+    """AUTH or a response was sent; only the server's 334 lets another response follow."""
     CLOSED = auto()
 
 
@@ -120,6 +122,7 @@ _ANY = (ClientState.START, ClientState.READY, ClientState.MAIL)
 SENDABLE: dict[tuple[ClientState, str], ClientState] = {
     **{(state, verb): ClientState.READY for state in _ANY for verb in ("EHLO", "HELO", "LHLO")},
     (ClientState.READY, "STARTTLS"): ClientState.TLS,
+    (ClientState.READY, "AUTH"): ClientState.AUTH,
     (ClientState.READY, "MAIL"): ClientState.MAIL,
     (ClientState.MAIL, "RCPT"): ClientState.MAIL,
     (ClientState.MAIL, "DATA"): ClientState.DATA,

@@ -349,6 +349,20 @@ class RouteFound(TrackingEvent):
 
 
 @value_class(frozen=True, slots=True)
+class RelayFound(TrackingEvent):
+    """The mail of a domain goes to a relay, because an option says so."""
+
+    name: ClassVar[str] = "route.relay"
+    domain: str
+    relay: str
+    """Host and port: ``smtp.provider.example:587``."""
+    option: str
+    """``smarthost.host``, or ``deliver.routes``."""
+    inputs: tuple[str, ...]
+    """``A smtp.provider.example -> 192.0.2.1 (ttl 300)``, a line per question."""
+
+
+@value_class(frozen=True, slots=True)
 class RouteFailed(TrackingEvent):
     """There is no way to the domain, now or at all."""
 
@@ -520,6 +534,7 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         RecipientQueued,
         AccountHeld,
         RouteFound,
+        RelayFound,
         RouteFailed,
         AttemptMade,
         RecipientDelivered,

@@ -147,7 +147,11 @@ def _rename(event: TrackingEvent, aliases: Aliases, own_names: Set[str]) -> Trac
         case tracked.AliasExpanded(targets=targets):
             own = tuple(target for target in targets if key_of(target) in own_names)
             return replace(event, targets=own) if own else None
-        case tracked.RouteFound(domain=domain) | tracked.RouteFailed(domain=domain):
+        case (
+            tracked.RouteFound(domain=domain)
+            | tracked.RelayFound(domain=domain)
+            | tracked.RouteFailed(domain=domain)
+        ):
             return event if domain in aliases.next_hops else None
         case tracked.AttemptMade(behind_alias=behind_alias):
             return event if behind_alias is False else None

@@ -294,6 +294,11 @@ def _tell_delivery(event: TrackingEvent) -> Step | None:
             text = mark("The mail servers of {domain} were found.")
             details = (Detail(mark("Servers"), hosts), Detail(mark("DNS responses"), inputs))
             return _step(event, stage, text, {"domain": to_unicode(domain)}, Tone.PLAIN, details)
+        case tracked.RelayFound(domain=domain, relay=relay, option=option, inputs=inputs):
+            text = mark("Mail for {domain} is relayed through {relay}.")
+            details = (Detail(mark("Option"), (option,)), Detail(mark("DNS responses"), inputs))
+            values = {"domain": to_unicode(domain), "relay": relay}
+            return _step(event, stage, text, values, Tone.PLAIN, details)
         case tracked.RouteFailed(domain=domain, temporary=temporary, reason=reason, inputs=inputs):
             text = (
                 mark("The mail servers of {domain} cannot be found at the moment.")
