@@ -11,8 +11,7 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +52,6 @@ def check(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         return int(ended.value.code or 0), printed.out, "\n".join(said)
 
     return run
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that other users can enter, which pytest's own is not."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 def test_a_new_server_is_right(check: Run, folder: Path) -> None:

@@ -93,6 +93,7 @@ def serving(
     options += ["limits.sessions_per_account=0"]
     options += [f"tls.certificate={tls[0]}", f"tls.key={tls[1]}"]
     options += [f'listen.{service}=["127.0.0.1:0"]' for service in _SERVICES]
+    options += ["listen.http=[]", "listen.https=[]"]
     arguments = [part for option in [*options, *settings] for part in ("--set", option)]
     serve = [*_ZAJIL, "--config", str(made.configuration), *arguments, "serve"]
     read, write = os.pipe()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ import dns.query
 import dns.rcode
 
 from kit.foreign import need_program
+from kit.name_servers import free_port
 
 _START_SECONDS = 60.0
 _SOA = "@ 300 IN SOA ns.{name}. hostmaster.{name}. 1 7200 3600 1209600 300\n"
@@ -88,7 +88,7 @@ def running_named(
     """
     program = need_program("named")
     host = "127.0.0.1"
-    port = free_port(host)
+    port = free_port()
     text = _OPTIONS.format(folder=folder, port=port, host=host) + more
     for name, records in zones.items():
         file = folder / f"{name}.zone"
@@ -115,7 +115,7 @@ def running_unbound(folder: Path, zone: str, anchors: str, server: Named) -> Ite
         server: of the zone.
     """
     program = need_program("unbound")
-    port = free_port("127.0.0.1")
+    port = free_port()
     file = folder / "anchors"
     file.write_text(anchors, "utf-8")
     text = _UNBOUND.format(
@@ -131,19 +131,6 @@ def running_unbound(folder: Path, zone: str, anchors: str, server: Named) -> Ite
     with _running([program, "-d", "-c", str(configuration)], folder / "unbound.log"):
         _wait("127.0.0.1", port, zone)
         yield f"127.0.0.1:{port}"
-
-
-def free_port(host: str) -> int:
-    """Return a port that nobody uses, neither by TCP nor by UDP."""
-    while True:
-        with socket.create_server((host, 0)) as stream:
-            port = int(stream.getsockname()[1])
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as packets:
-                try:
-                    packets.bind((host, port))
-                    return port
-                except OSError:
-                    continue
 
 
 @contextmanager

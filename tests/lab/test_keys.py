@@ -10,7 +10,8 @@ from zajil.lab.keys import LabKeys
 from zajil.net.system import SystemClock
 from zajil.operations.dkim_keys import rotate_keys
 from zajil.operations.run import open_runner
-from zajil.operations.setup import SetupPlan, set_up
+from zajil.operations.setup import set_up
+from zajil.operations.setup_plan import SetupPlan
 
 
 def test_a_new_key_is_found_at_once(tmp_path: Path) -> None:

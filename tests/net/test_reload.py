@@ -114,6 +114,7 @@ def running(folder: Path, pair: tuple[Path, Path]) -> Iterator[Server]:
     configuration = folder / "zajil.toml"
     services = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "web")
     text = configuration.read_text("utf-8")
+    text = re.sub(r"(?m)^\w+ = \[\"[^\n]*:\d+\"\]\n", "", text)  # what listens where
     text = re.sub(
         r"(?m)^\[listen\]$",
         "[listen]\n" + "".join(f'{name} = ["127.0.0.1:0"]\n' for name in services),

@@ -18,7 +18,8 @@ from zajil.core.domain import BadDomain
 from zajil.net.system import SystemClock
 from zajil.operations.credentials import BadPassword
 from zajil.operations.run import open_admin_store
-from zajil.operations.setup import AlreadySetUp, CannotSetUp, SetupPlan, SetupResult, set_up
+from zajil.operations.setup import AlreadySetUp, CannotSetUp, SetupResult, set_up
+from zajil.operations.setup_plan import SetupPlan
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.people.accounts import AccountRow, find_by_login, list_accounts
 from zajil.store.people.aliases import list_aliases

@@ -108,6 +108,7 @@ def start_once(zajil: Zajil, workers: int, rest_seconds: float) -> Start:
     port = _free_port()
     settings = [f"server.workers={workers}", "log.level=warning"]
     settings += [f'listen.{service}=["127.0.0.1:0"]' for service in _SERVICES[1:]]
+    settings += ["listen.http=[]", "listen.https=[]"]
     settings.append(f'listen.smtp=["127.0.0.1:{port}"]')
     options = [part for setting in settings for part in ("--set", setting)]
     begin = time.perf_counter()

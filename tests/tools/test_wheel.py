@@ -121,6 +121,7 @@ def test_the_installed_program_runs_a_server(program: Path, tmp_path: Path) -> N
     made = json.loads(run("setup", "y.test", "--dir", str(folder), "--json"))
     ports = [f'listen.{name}=["127.0.0.1:0"]' for name in ("smtp", "imaps", "web")]
     off = [f"listen.{name}=[]" for name in ("submission", "submissions", "imap", "pop3", "pop3s")]
+    off += ["listen.http=[]", "listen.https=[]"]
     read, write = os.pipe()
     options = [part for one in [*ports, *off, "server.workers=1"] for part in ("--set", one)]
     server = subprocess.Popen(

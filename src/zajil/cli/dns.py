@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zajil.cli import dns_check
+from zajil.cli import dns_check, dns_publish
 from zajil.cli.configured import opened_store, read_configuration
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json
@@ -20,6 +20,7 @@ dns_app = typer.Typer(
     name="dns", help="The DNS records to publish, and their state.", no_args_is_help=True
 )
 dns_app.command("check")(dns_check.check)
+dns_app.command("publish")(dns_publish.publish)
 
 
 @dns_app.command("records")

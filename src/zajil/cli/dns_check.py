@@ -54,7 +54,7 @@ def check(
         raise WrongUsage("--watch and --json cannot be combined")
     pause_ms = duration_ms(every, "--every")
     configuration = read_configuration(context)
-    records = _wanted(context, configuration, domains)
+    records = wanted_records(context, configuration, domains)
     before: dict[str, str] = {}
     while True:
         checked = _look_up(records, nameserver, timeout, configuration.dns.nameservers)
@@ -71,7 +71,7 @@ def check(
     raise typer.Exit(0 if good else 1)
 
 
-def _wanted(
+def wanted_records(
     context: typer.Context, configuration: Configuration, domains: Sequence[str] | None
 ) -> dict[str, list[DnsRecord]]:
     """Return the records that each domain should have."""
@@ -102,7 +102,7 @@ def _look_up(
     return run_with_resolver(look_up, nameserver, timeout, configured)
 
 
-_WORDS = {
+WORDS = {
     "found": "ok",
     "missing": "MISSING",
     "other": "DIFFERENT",
@@ -146,7 +146,7 @@ def _print_one(one: CheckedRecord) -> None:
     from zajil.operations.dns_check import ADVICE, is_good
 
     record = one.record
-    print(f"  {_WORDS[one.state]:<10} {record.type:<5} {record.name}")
+    print(f"  {WORDS[one.state]:<10} {record.type:<5} {record.name}")
     if is_good(one) and one.state != "unsigned":
         return
     print(f"             {ADVICE[one.state]}")

@@ -1,8 +1,10 @@
-"""``zajil setup``: set up a new server in one step."""
+"""``zajil setup``: set up a new server, with questions on a terminal or with options."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,11 +18,19 @@ from zajil.cli.output import AsJson, print_json
 from zajil.config.places import CONFIGURATION_FOLDER, DATA_FOLDER, USER, is_system_package
 
 if TYPE_CHECKING:
-    from zajil.operations.setup import SetupPlan, SetupResult
+    from zajil.operations.setup import SetupResult
+    from zajil.operations.setup_plan import SetupPlan
 
 
 def setup(
-    domain: Annotated[str, typer.Argument(help="Your mail domain: example.org, زاجل.مصر.")],
+    domain: Annotated[
+        str | None,
+        typer.Argument(
+            help="Your mail domain: example.org, زاجل.مصر. Without it, setup asks for everything "
+            "that no option answers.",
+            show_default=False,
+        ),
+    ] = None,
     folder: Annotated[
         Path | None,
         typer.Option(
@@ -34,6 +44,26 @@ def setup(
     ] = None,
     hostname: Annotated[
         str | None, typer.Option(help="Host name of the server. Default: mail. before the domain.")
+    ] = None,
+    address: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="IP address to listen on; repeatable. Default: all, with IPv6 if there is.",
+            show_default=False,
+        ),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(help="PEM file of your certificate. Default: a self-signed one is made."),
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file of its private key.")] = None,
+    smarthost: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Server of a provider that takes all mail to send."),
+    ] = None,
+    smarthost_login: Annotated[str | None, typer.Option(help="User name at the smarthost.")] = None,
+    smarthost_password_file: Annotated[
+        Path | None, typer.Option(help="File whose first line is the password at the smarthost.")
     ] = None,
     admin: Annotated[
         str | None,
@@ -54,38 +84,125 @@ def setup(
     database: Annotated[
         str | None, typer.Option(help="URL of a PostgreSQL database. Default: SQLite in --dir.")
     ] = None,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe", help="Test the machine before anything is written; stop at a problem."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Set up a server: configuration, certificate, store, domain, first account. Do not start it.
 
+    Without DOMAIN it asks on the terminal, tests the machine, and asks before it writes anything.
+
     Exit status: 0 done, 1 the folder has a server or cannot be written, 2 wrong usage.
     """
-    from zajil.net.system import SystemClock, system_random
-    from zajil.operations.setup import SetupPlan, set_up
-
-    if folder is None:
-        if not is_system_package():
-            raise WrongUsage(
-                "setup needs --dir FOLDER, the folder for configuration, keys and mail"
-            )
-        folder, data_dir = CONFIGURATION_FOLDER, data_dir or DATA_FOLDER
-        user = user or (USER if os.geteuid() == 0 else None)
-    plan = SetupPlan(
-        domain=domain,
-        folder=folder,
-        data_dir=data_dir,
-        hostname=hostname,
-        admin=admin,
-        login=login,
-        password=read_password(password_file),
-        user=user,
-        store_url=database,
-    )
-    result = set_up(plan, SystemClock(), system_random)
+    given = {
+        "domain": domain,
+        "folder": None if folder is None else str(folder),
+        "hostname": hostname,
+        "addresses": " ".join(address or ()),
+        **_certificate(certificate, key),
+        **_smarthost(smarthost, smarthost_login, smarthost_password_file),
+        "admin": admin,
+        "password": read_password(password_file),
+        "user": user,
+        **({} if database is None else {"database": "postgresql", "database_url": database}),
+    }
+    answers = {name: value for name, value in given.items() if value}
+    if domain is None:
+        _ask(answers, data_dir, login)
+        return
+    plan, result = _set_up_at_once(answers, data_dir, login, probe=probe)
     if as_json:
         print_json(_result_to_dict(result))
     else:
         _print_result(plan, result)
+
+
+def _certificate(certificate: Path | None, key: Path | None) -> dict[str, str]:
+    if certificate is None and key is None:
+        return {}
+    if certificate is None or key is None:
+        raise WrongUsage("--certificate and --key must be given together")
+    return {"tls": "files", "certificate": str(certificate), "key": str(key)}
+
+
+def _smarthost(server: str | None, login: str | None, file: Path | None) -> dict[str, str | None]:
+    if server is None:
+        if login is not None or file is not None:
+            raise WrongUsage("--smarthost-login and --smarthost-password-file need --smarthost")
+        return {}
+    if login is not None and file is None:
+        raise WrongUsage("--smarthost-login needs --smarthost-password-file")
+    host, _, port = server.rpartition(":")
+    is_bare = not host or server.endswith("]") or (":" in host and not host.endswith("]"))
+    return {
+        "sending": "smarthost",
+        "smarthost_host": server if is_bare else host,
+        "smarthost_port": "587" if is_bare else port,
+        "smarthost_login": login,
+        "smarthost_password": read_password(file),
+    }
+
+
+def _ask(answers: dict[str, str], data_dir: Path | None, login: str | None) -> None:
+    """Ask for what is missing, on a terminal only."""
+    if not sys.stdin.isatty():
+        raise WrongUsage(
+            "setup needs DOMAIN, like `zajil setup example.org`; without a terminal it cannot ask"
+        )
+    from zajil.cli.setup_dialog import run_dialog
+
+    plan, result = run_dialog(answers, data_dir, login)
+    _print_result(plan, result, with_records=False)
+
+
+def _set_up_at_once(
+    given: Mapping[str, str], data_dir: Path | None, login: str | None, *, probe: bool
+) -> tuple[SetupPlan, SetupResult]:
+    """Set up with the options, and defaults for the rest."""
+    from zajil.net.system import SystemClock, system_random
+    from zajil.operations.setup import set_up
+    from zajil.operations.setup_questions import (
+        QUESTIONS,
+        check_answer,
+        plan_of,
+        this_machine,
+    )
+
+    machine, answers = this_machine(), dict(given)
+    if "folder" not in answers:
+        if not is_system_package():
+            raise WrongUsage(
+                "setup needs --dir FOLDER, the folder for configuration, keys and mail"
+            )
+        answers["folder"] = str(CONFIGURATION_FOLDER)
+        if machine.is_root:
+            answers.setdefault("user", USER)
+    addresses = next(one for one in QUESTIONS if one.name == "addresses")
+    answers.setdefault("addresses", addresses.default(answers, machine))
+    for question in QUESTIONS:
+        if question.name in given and question.name not in ("folder", "admin", "password"):
+            answers[question.name] = check_answer(question, given[question.name], answers)
+    plan = plan_of(answers, data_dir, login)
+    if probe:
+        _probe(plan)
+    return plan, set_up(plan, SystemClock(), system_random)
+
+
+def _probe(plan: SetupPlan) -> None:
+    from zajil.cli.probe import print_probes
+    from zajil.cli.setup_dialog import probe_plan
+    from zajil.operations.probe import has_problem
+
+    found = probe_plan(plan)
+    print_probes(found)
+    if has_problem(found):
+        print("\nNothing was changed. Without --probe, setup goes on.", file=sys.stderr)
+        raise typer.Exit(1)
+    print()
 
 
 def _result_to_dict(result: SetupResult) -> dict[str, Any]:
@@ -99,7 +216,7 @@ def _result_to_dict(result: SetupResult) -> dict[str, Any]:
     }
 
 
-def _print_result(plan: SetupPlan, result: SetupResult) -> None:
+def _print_result(plan: SetupPlan, result: SetupResult, *, with_records: bool = True) -> None:
     account = result.account
     print(f"Your server is in {plan.folder}.\n")
     print(f"First account  {account.address.unicode}, an administrator; it also gets the mail of")
@@ -109,10 +226,12 @@ def _print_result(plan: SetupPlan, result: SetupResult) -> None:
         print(f"Password       {account.password}   (shown only now)")
     if plan.user is None and os.geteuid() == 0:
         print("\nWarning: without --user the server runs as root; set server.user to change that.")
-    print("\nPublish these records in DNS:\n")
-    print_records(result.records)
-    print(f"\nThen start it:  zajil serve --config {result.configuration}")
-    print(
-        "Its certificate is self-signed: other servers accept it, mail programs warn about it. To"
-    )
-    print(f"use a certificate of a public authority, see [tls] in {result.configuration}.")
+    if with_records:
+        print("\nPublish these records in DNS:\n")
+        print_records(result.records)
+    config = result.configuration
+    print(f"\nThen start it:  zajil serve --config {config}")
+    print(f"And check DNS:  zajil --config {config} dns check --watch")
+    if plan.certificate is None:
+        print("Its certificate is self-signed: other servers accept it, mail programs warn about")
+        print(f"it. To use a certificate of a public authority, see [tls] in {config}.")

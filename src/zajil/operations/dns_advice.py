@@ -9,12 +9,15 @@ from collections.abc import Sequence
 
 from zajil.config.options import Configuration
 from zajil.core.directory import REPORTS_LOCAL_PART, TLS_REPORTS_LOCAL_PART
+from zajil.core.public_names import POLICY_LABEL, SETTINGS_LABELS
 from zajil.core.service import Service
 from zajil.keys.record import record_value, zone_text
 from zajil.mailauth.dkim_key import key_name
 from zajil.operations.dkim_keys import show_keys
 from zajil.operations.dns_host import host_records, spf_value
 from zajil.operations.dns_record import DnsRecord
+from zajil.operations.mail_servers import offered_ports
+from zajil.operations.mta_sts import policy_id
 from zajil.operations.server_facts import NOTHING_KNOWN, ServerFacts, find_facts
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.dkim_keys import DkimKeyRow, KeyState
@@ -58,7 +61,7 @@ def records_for(
         DnsRecord(
             domain,
             "TXT",
-            spf_value("mx", configuration.dns.spf_mechanisms),
+            spf_value("mx", configuration),
             mark("Only this server sends mail for the domain (SPF)."),
         ),
         *key_records(keys),
@@ -108,19 +111,20 @@ def key_records(keys: Sequence[DkimKeyRow]) -> list[DnsRecord]:
             "TXT",
             zone_text(record_value(row)),
             _KEY_PURPOSES[row.state],
+            is_optional=row.state is KeyState.REVOKED,
         )
         for row in keys
     ]
 
 
-_SERVICES = (
-    (Service.SUBMISSIONS, 0),
-    (Service.SUBMISSION, 10),
-    (Service.IMAPS, 0),
-    (Service.IMAP, 10),
-    (Service.POP3S, 20),
-    (Service.POP3, 30),
-)
+_PRIORITIES = {
+    Service.SUBMISSIONS: 0,
+    Service.SUBMISSION: 10,
+    Service.IMAPS: 0,
+    Service.IMAP: 10,
+    Service.POP3S: 20,
+    Service.POP3: 30,
+}
 """Services of mail programs with the priority of their records: TLS from the first byte comes first
 (RFC 8314 section 3), and IMAP before POP3 (RFC 6186 section 3.3)."""
 
@@ -129,29 +133,45 @@ def _service_records(domain: str, configuration: Configuration) -> list[DnsRecor
     """SRV records by which mail programs set themselves up (RFC 6186 section 3)."""
     offered = mark("Mail programs find the server by themselves.")
     absent = mark("The server does not offer this service (RFC 6186 section 3.4).")
+    host = configuration.clients.hostname or configuration.server.hostname
+    ports = offered_ports(configuration)
     found: list[DnsRecord] = []
-    for service, priority in _SERVICES:
-        listeners = getattr(configuration.listen, service)
+    for service, priority in _PRIORITIES.items():
         value, purpose = "0 0 0 .", absent
-        if listeners:
-            port = listeners[0].rpartition(":")[2]
-            value, purpose = f"{priority} 1 {port} {configuration.server.hostname}.", offered
-        is_optional = not listeners or not service.has_implicit_tls
+        if service in ports:
+            value, purpose = f"{priority} 1 {ports[service]} {host}.", offered
+        is_optional = service not in ports or not service.has_implicit_tls
         name = f"_{service}._tcp.{domain}"
         found.append(DnsRecord(name, "SRV", value, purpose, is_optional=is_optional))
     return found
 
 
 def _web_records(domain: str, configuration: Configuration) -> list[DnsRecord]:
-    """Names of the domain that lead to our web pages, where programs look for settings."""
-    hostname = configuration.server.hostname
-    if not configuration.listen.web:
+    """Names of the domain that lead to our web pages, where programs and servers look."""
+    hostname, listen = configuration.server.hostname, configuration.listen
+    if not (listen.web or listen.https):
         return []
-    return [
-        DnsRecord(f"{label}.{domain}", "CNAME", f"{hostname}.", purpose, is_optional=is_optional)
-        for label, purpose, is_optional in (
-            ("autoconfig", mark("Thunderbird and others find their settings here."), False),
-            ("autodiscover", mark("Outlook finds its settings here."), True),
+    autoconfig, autodiscover = (f"{label}.{domain}" for label in SETTINGS_LABELS)
+    names = [
+        (autoconfig, mark("Thunderbird and others find their settings here."), False),
+        (autodiscover, mark("Outlook finds its settings here."), True),
+    ]
+    found: list[DnsRecord] = []
+    if listen.https:
+        purpose = mark(
+            "Other servers read here that mail for the domain must be encrypted (MTA-STS). The id "
+            "changes with the policy."
         )
-        if f"{label}.{domain}" != hostname
+        value = f'"v=STSv1; id={policy_id(configuration)}"'
+        found.append(DnsRecord(f"_mta-sts.{domain}", "TXT", value, purpose))
+        names.insert(0, (f"{POLICY_LABEL}.{domain}", mark("The MTA-STS policy is here."), False))
+        value = f"0 1 443 {hostname}."
+        purpose = mark("Outlook finds its settings here.")
+        found.append(
+            DnsRecord(f"_autodiscover._tcp.{domain}", "SRV", value, purpose, is_optional=True)
+        )
+    return found + [
+        DnsRecord(name, "CNAME", f"{hostname}.", purpose, is_optional=is_optional)
+        for name, purpose, is_optional in names
+        if name != hostname
     ]

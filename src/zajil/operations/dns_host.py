@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from ipaddress import ip_address
 
 from zajil.config.options import Configuration
@@ -28,13 +27,14 @@ def host_records(domain: str, configuration: Configuration, facts: ServerFacts) 
     ]
 
 
-def spf_value(first: str, others: Sequence[str]) -> str:
-    """Return an SPF record that permits this server and others (RFC 7208 section 4.6).
+def spf_value(first: str, configuration: Configuration) -> str:
+    """Return an SPF record that permits this server and those it sends through.
 
     Args:
-        first: ``mx`` or ``a``.
-        others: further mechanisms, as ``dns.spf_mechanisms`` has them.
+        first: ``mx`` or ``a`` (RFC 7208 section 5).
+        configuration: names the others.
     """
+    others = [*configuration.dns.spf_mechanisms, *(configuration.smarthost.spf or "").split()]
     return zone_text(" ".join(["v=spf1", first, *others, "-all"]))
 
 
@@ -84,7 +84,7 @@ def _policy(domain: str, configuration: Configuration) -> list[DnsRecord]:
     if hostname == domain:
         return []
     purpose = mark("Bounces name no sender: there the server's own name is looked up (SPF).")
-    value = spf_value("a", configuration.dns.spf_mechanisms)
+    value = spf_value("a", configuration)
     return [DnsRecord(hostname, "TXT", value, purpose)]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from zajil.config.options import Configuration
 from zajil.core.service import Service
 from zajil.dns.flow import Question, Resolve
+from zajil.operations.configuration import must_mend
 from zajil.operations.machine_probes import (
     probe_clock,
     probe_disk,
@@ -28,6 +29,7 @@ from zajil.operations.network_probes import (
     probe_outwards,
 )
 from zajil.operations.probe import Probe
+from zajil.tracking.check_names import mark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +107,19 @@ def _probe_machine(
     configuration: Configuration, folder: Path, date_url: str | None
 ) -> Sequence[Probe]:
     return [
+        *_probe_user(configuration),
         probe_disk(folder),
         probe_space(folder, configuration.store.free_space_reserve),
         probe_memory(),
         probe_clock(date_url),
+    ]
+
+
+def _probe_user(configuration: Configuration) -> Sequence[Probe]:
+    text = mark("The server cannot run: {reason}.")
+    return [
+        Probe(mark("System user"), "problem", text, {"reason": one.reason})
+        for one in must_mend(configuration)
     ]
 
 

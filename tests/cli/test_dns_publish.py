@@ -1,0 +1,94 @@
+"""``zajil dns publish`` writes into a real BIND by RFC 2136, and leaves what others own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kit.command_line import Run
+from kit.name_servers import WritableZone, bind_with
+from zajil.operations.dns_publish import merge_spf
+
+pytestmark = pytest.mark.interop
+
+
+def settings(zone: WritableZone) -> list[str]:
+    options = ", ".join(f'{name} = "{value}"' for name, value in zone.options.items())
+    return [
+        "--set", 'dns_provider.name="rfc2136"',
+        "--set", f"dns_provider.options={{{options}}}",
+        "--set", f'dns.nameservers=["{zone.address}"]',
+        "--set", 'listen.smtp=["1.1.1.1:25"]',
+    ]  # fmt: skip
+
+
+def test_an_empty_zone_is_filled(run: Run, tmp_path: Path) -> None:
+    with bind_with(tmp_path, "north.test") as zone:
+        options = settings(zone)
+        status, plan, err = run(*options, "dns", "publish", "--dry-run")
+        assert (status, err) == (0, "")
+        assert "add      MX    north.test  10 mail.north.test." in plan
+        assert "by hand  PTR   1.1.1.1  mail.north.test." in plan
+        refused = run(*options, "dns", "publish")
+        assert (refused[0], "--yes" in refused[2]) == (2, True)
+        assert run(*options, "dns", "check")[0] == 1
+        status, out, err = run(*options, "dns", "publish", "--yes")
+        assert (status, err) == (0, "")
+        assert "records were written" in out
+        checked = run(*options, "dns", "check", "--json")[1]
+        again = run(*options, "dns", "publish", "--yes")[1]
+    states = {one["type"]: one["state"] for one in json.loads(checked)["domains"]["north.test"]}
+    assert states.pop("PTR") == "unknown"  # this server is asked for its own zone only
+    assert states.pop("TLSA") == "unsigned"
+    assert set(states.values()) <= {"found", "optional"}
+    assert again.endswith("Nothing to write.\n")
+
+
+def test_what_others_own_stays(run: Run, tmp_path: Path) -> None:
+    there = (
+        '@ MX 5 old.example.\n@ TXT "v=spf1 include:news.example ~all"\n@ TXT "other"\n'
+        'autoconfig A 192.0.2.9\n_dmarc TXT "v=DMARC1; p=reject"\n'
+        "_imaps._tcp SRV 0 1 993 imap.old.example."
+    )
+    with bind_with(tmp_path, "north.test", there) as zone:
+        options = settings(zone)
+        status, out, err = run(*options, "dns", "publish", "north.test", "--yes")
+        assert (status, err) == (0, "")
+        plan = run(*options, "dns", "publish", "--dry-run", "--json")[1]
+    assert "leave    MX    north.test" in out
+    assert "is now: 5 old.example." in out
+    assert "leave    SRV   _imaps._tcp.north.test" in out
+    assert "leave    CNAME autoconfig.north.test" in out
+    assert "replace  TXT   north.test  v=spf1 mx include:news.example ~all" in out
+    assert "_dmarc" not in out
+    left = {(one["step"], one["type"]) for one in json.loads(plan)["changes"]}
+    assert left == {("leave", "MX"), ("leave", "SRV"), ("leave", "CNAME"), ("by hand", "PTR")} | {
+        ("by hand", "AAAA")
+    }
+
+
+def test_a_wrong_key_changes_nothing(run: Run, tmp_path: Path) -> None:
+    with bind_with(tmp_path, "north.test") as zone:
+        zone.options["secret"] = "AAAA"
+        status, _, err = run(*settings(zone), "dns", "publish", "--yes")
+    assert status == 1
+    assert "refused" in err
+
+
+def test_without_a_provider_it_says_what_is_missing(run: Run) -> None:
+    status, _, err = run("dns", "publish", "--dry-run")
+    assert (status, "dns_provider.name is not set" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "merged"),
+    [
+        ("v=spf1 -all", "v=spf1 mx -all"),
+        ("v=spf1 include:x.test ~all", "v=spf1 mx include:x.test ~all"),
+        ("v=spf1 MX a:y.test ?all", "v=spf1 MX a:y.test ?all"),
+    ],
+)
+def test_an_spf_record_keeps_what_it_permits(theirs: str, merged: str) -> None:
+    assert merge_spf("v=spf1 mx -all", theirs) == merged
