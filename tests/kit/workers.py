@@ -43,6 +43,7 @@ _KEPT_TOGETHER = (
     "tests/interop/test_clamd.py",
     "tests/interop/test_imap_clients.py",
     "tests/interop/test_pop3_clients.py",
+    "tests/interop/test_reverse_proxies.py",
     "tests/interop/test_rspamd.py",
     "tests/net/test_real_log.py",
     "tests/net/test_real_server.py",
