@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -18,10 +19,14 @@ import pytest
 
 from kit.certificates import TestAuthority
 from kit.installation import Installation, running_installation
+from zajil.config.load import load_configuration
 from zajil.config.options import Configuration
 from zajil.config.options_public import MtaStsOptions
 from zajil.config.options_server import ServerOptions
+from zajil.net.system import SystemClock
 from zajil.operations.mta_sts import policy_id, policy_text
+from zajil.store.engine.open import Store, open_store
+from zajil.store.people.certificates import AcmeChallenge, put_challenges
 
 HOST = "mx.y.test"
 _SECONDS = 60
@@ -248,6 +253,30 @@ def test_port_80_leads_nowhere_else(server: Server, request_bytes: bytes) -> Non
 def test_a_challenge_that_nobody_has_is_not_found(server: Server, path: str) -> None:
     answer = server.ask_plain(head(path, "any.test"))
     assert re.match(rb"HTTP/1\.1 40[04] ", answer), answer
+
+
+def test_a_certificate_authority_gets_the_answer_from_the_store(server: Server) -> None:
+    """Any host name does: the authority asks for the name that the certificate is for."""
+    configuration = load_configuration(server.running.configuration)
+    path = configuration.server.data_dir
+    token, answer = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA", "token.thumbprint"
+    challenge = AcmeChallenge(token, "mta-sts.y.test", answer, 0)
+    store = open_store(configuration.store, path, clock=SystemClock(), random=os.urandom)
+    asyncio.run(answered(store, challenge))
+    for host in ("mta-sts.y.test", HOST, "any.test"):
+        found = server.ask_plain(head(f"/.well-known/acme-challenge/{token}", host))
+        assert found.startswith(b"HTTP/1.1 200 ")
+        assert found.endswith(b"\r\n\r\n" + answer.encode())
+    # Nothing of it is served over HTTPS, where pages are.
+    assert server.get(f"/.well-known/acme-challenge/{token}").status_code == 404
+
+
+async def answered(store: Store, challenge: AcmeChallenge) -> None:
+    store.start(asyncio.get_running_loop())
+    try:
+        await store.write(put_challenges, challenge)
+    finally:
+        await store.close()
 
 
 def test_outlook_finds_the_redirect_that_it_looks_for(server: Server) -> None:

@@ -15,9 +15,11 @@ from zajil.core.service import Service
 from zajil.login.service import LoginService
 from zajil.net.peer import Networks
 from zajil.operations.mail_servers import find_servers
+from zajil.store.engine.open import Store
+from zajil.store.people.certificates import find_challenge
 from zajil.web.app import make_web
 from zajil.web.own_names import OwnNames
-from zajil.web.plain_http import PlainHttp
+from zajil.web.plain_http import FindChallenge, PlainHttp
 from zajil.web.server import ConnectionRules, WebServer
 from zajil.web.services import WebServices
 
@@ -43,7 +45,9 @@ def web_servers(resources: WorkerResources, login: LoginService) -> list[WebServ
             WebServer(make_pages, sockets[Service.HTTPS], rules, lambda _hello: tls.web_context)
         )
     if sockets[Service.HTTP]:
-        plain = PlainHttp(_no_challenge, services.names, _https_port(services.public_url))
+        plain = PlainHttp(
+            _challenge_finder(resources.store), services.names, _https_port(services.public_url)
+        )
         rules = _connection_rules(resources, Service.HTTP)
         made.append(WebServer(lambda: plain, sockets[Service.HTTP], rules))
     return made
@@ -108,5 +112,10 @@ def _bound_ports(sockets: Mapping[str, Sequence[socket.socket]]) -> dict[str, in
     }
 
 
-async def _no_challenge(token: str) -> str | None:
-    return None
+def _challenge_finder(store: Store) -> FindChallenge:
+    """Return what looks up the answer to a certificate authority; any node has stored it."""
+
+    async def find(token: str) -> str | None:
+        return await store.read(lambda conn: find_challenge(conn, token))
+
+    return find
