@@ -19,6 +19,7 @@ EVERY_CHORE = {
     *("history", "tracking", "traffic", "held accounts", "signing keys"),
     *("DMARC reports received", "DMARC reports sent", "learning", "learned words"),
     *("indexing", "notifications", "threads", "expunged messages", "quotas", "deleted messages"),
+    "MTA-STS policies",
 }
 
 

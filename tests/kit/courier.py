@@ -20,6 +20,7 @@ from zajil.config.options_smarthost import SmarthostOptions
 from zajil.core.ids import BlobId, MailId
 from zajil.deliver.routes import Resolves
 from zajil.deliver.run import Deliverer
+from zajil.deliver.sts_policies import StsPolicies
 from zajil.keys.sign import Signer
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import Intake, write_intakes
@@ -115,6 +116,7 @@ async def courier(
     clock: FakeClock | None = None,
     signer: Signer | None = None,
     smarthost: SmarthostOptions | None = None,
+    policies: StsPolicies | None = None,
     **options: Any,
 ) -> AsyncIterator[Courier]:
     """Set a deliverer up on a store that is not started yet; its end drains it.
@@ -130,6 +132,7 @@ async def courier(
         signer: of DSNs; ``None``: they are not signed.
         clock: stands still unless the test moves it.
         smarthost: ``[smarthost]``.
+        policies: of MTA-STS; ``None``: they are not followed.
         options: fields of ``DeliverOptions``, and of ``QueueOptions`` with ``queue_`` before them.
     """
     clock = clock or FakeClock(NOW_MS)
@@ -151,6 +154,7 @@ async def courier(
             worker=worker,
             signer=signer,
             smarthost=smarthost or SmarthostOptions(),
+            policies=policies,
         )
 
     async with running(store):

@@ -12,6 +12,7 @@ from zajil.app.chores import ChoreRunner
 from zajil.app.listeners import imap_service, pop3_service, smtp_service
 from zajil.app.monitoring import monitor_server
 from zajil.app.resources import ACCOUNTS, METRICS, WorkerResources
+from zajil.app.sts_policies import sts_policies
 from zajil.app.upkeep import make_chores
 from zajil.app.web_listeners import web_servers
 from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, SMTP_SERVICES
@@ -91,6 +92,7 @@ def _deliverer(resources: WorkerResources) -> Deliverer:
         worker=resources.worker,
         signer=resources.signer,
         smarthost=configuration.smarthost,
+        policies=sts_policies(resources),
     )
 
 

@@ -15,6 +15,7 @@ from zajil.accept.quota_notice import notify_of_full_mailboxes
 from zajil.app.chores import Chore, repeated
 from zajil.app.monitoring import note_success
 from zajil.app.resources import WorkerResources, guarded_fetcher, own_mailer
+from zajil.app.sts_policies import sts_policies
 from zajil.check.learned.greylist import prune_greylist
 from zajil.check.learned.reputation import forget_history, learner_of
 from zajil.check.learned.trainer import Trainer
@@ -70,6 +71,9 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         Chore("notifications", _push_sender(resources).run),
         every("threads", 24 * _HOUR, indexer.prune),
     ]
+    policies = sts_policies(resources)
+    if policies is not None:
+        chores.append(every("MTA-STS policies", _HOUR, policies.refresh))
     if dmarc.report_interval_ms:
         chores.append(every("DMARC reports sent", 5 * _MINUTE, _report_sender(resources).look))
     if resources.signer is not None:

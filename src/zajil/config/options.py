@@ -264,6 +264,11 @@ class DeliverOptions(Options):
         description="opportunistic: use TLS if the other server offers it (RFC 3207); verify: "
         "require a valid certificate for the host name; never: no TLS, for tests only.",
     )
+    mta_sts: bool = Field(
+        True,
+        description="Follow the MTA-STS policies of other domains (RFC 8461): mail for a domain "
+        "that enforces one goes only to servers with a valid certificate that the policy permits.",
+    )
     routes: dict[str, str] = Field(
         {},
         examples=[{"partner.example": "direct", ".branch.example": "192.0.2.25:25"}],

@@ -7,7 +7,7 @@ to MAIL, RCPT or DATA is final for the recipient; 5yz to the greeting is about t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from zajil.config.options import DeliverOptions
@@ -26,7 +26,9 @@ from zajil.deliver.outgoing_mail import AttemptOutcome, Outgoing, RecipientResul
 from zajil.deliver.relays import Relays
 from zajil.deliver.routes import Routes
 from zajil.deliver.security import Opener, TlsRule, rule_for
+from zajil.deliver.sts_policies import StsPolicies
 from zajil.deliver.transaction import Timeouts, send_mail
+from zajil.mailauth.mta_sts import StsPolicy
 from zajil.message.fields import find_value, read_fields
 from zajil.net.peer import split_host_port
 from zajil.route.next_hop import Host, Hosts, NoRoute
@@ -39,6 +41,7 @@ from zajil.tracking.events import (
     RelayFound,
     RouteFailed,
     RouteFound,
+    StsPolicyFound,
     TrackingEvent,
 )
 
@@ -63,6 +66,8 @@ class DeliveryContext:
     opener: Opener
     connections: Connections
     relays: Relays
+    policies: StsPolicies | None
+    """``None``: the MTA-STS policies of other domains are not followed."""
     open_body: Callable[[LeasedRecipient], Awaitable[BlobReader]]
     """Opens the message of a mail; whoever calls it closes what it gets."""
 
@@ -99,18 +104,29 @@ class Attempt:
             return
         route = await self._find_route(relay)
         if route is not None:
-            await self._send(route, relay)
+            policy = await self._find_policy(route, relay)
+            await self._send(route, relay, policy)
         if relay is not None and self.unreachable is not None:
             self.means.relays.pause(relay, self.unreachable)
 
-    async def _send(self, route: Hosts, relay: Relay | None) -> None:
+    async def _send(self, route: Hosts, relay: Relay | None, policy: StsPolicy | None) -> None:
         mail = self.outgoing.mail
         seconds = MAX_REPORT_SECONDS if mail.reverse_path is None else MAX_SECONDS
         body = self.outgoing.body or await self.means.open_body(mail)
         try:
-            self.rule = await self._choose_rule(body, relay)
+            is_strict = await self._choose_rule(body, relay, policy)
+            hosts = [
+                host
+                for host in route.hosts
+                if policy is None or not is_strict or policy.permits(host.name)
+            ]
+            if not hosts:
+                domain = self.outgoing.next_hop
+                reason = f"the MTA-STS policy of {domain} permits none of its mail servers"
+                self._give_up(deferred("4.7.0", reason))
+                return
             async with asyncio.timeout(seconds):
-                await self._try_hosts(self._targets(route, relay), body)
+                await self._try_hosts(self._targets(hosts, relay), body)
         except TimeoutError:
             self._give_up(deferred("4.4.2", f"no completion after {seconds:g} seconds"))
         finally:
@@ -137,8 +153,22 @@ class Attempt:
         self._give_up(result)
         return None
 
-    def _targets(self, route: Hosts, relay: Relay | None) -> Iterator[ChannelTarget]:
-        for host in route.hosts:
+    async def _find_policy(self, route: Hosts, relay: Relay | None) -> StsPolicy | None:
+        """Return the MTA-STS policy of the domain, if it demands something."""
+        domain, policies = self.outgoing.next_hop, self.means.policies
+        # RFC 8461 section 2: it is about domains that are reached by their MX records.
+        if relay is not None or policies is None or domain.startswith("["):
+            return None
+        policy = await policies.find(domain)
+        if policy is None or policy.mode == "none":
+            return None
+        refused = tuple(host.name for host in route.hosts if not policy.permits(host.name))
+        now_ms = self.means.clock.now_ms()
+        self.events.append(StsPolicyFound(now_ms, domain, policy.mode, policy.mx, refused))
+        return policy if policy.mode == "enforce" else None
+
+    def _targets(self, hosts: Sequence[Host], relay: Relay | None) -> Iterator[ChannelTarget]:
+        for host in hosts:
             yield from self._targets_of(host, relay)
 
     def _targets_of(self, host: Host, relay: Relay | None) -> list[ChannelTarget]:
@@ -148,13 +178,20 @@ class Attempt:
         port = self.means.options.port if relay is None else relay.port
         return [ChannelTarget(host.name, address, port, relay) for address in host.addresses]
 
-    async def _choose_rule(self, body: BlobReader, relay: Relay | None) -> TlsRule:
+    async def _choose_rule(
+        self, body: BlobReader, relay: Relay | None, policy: StsPolicy | None
+    ) -> bool:
+        """Set ``rule``; return whether the policy is to be followed."""
         rule = rule_for(self.means.options.tls, self.outgoing.mail, relay)
+        if rule is TlsRule.OPPORTUNISTIC and policy is not None:
+            rule = TlsRule.VERIFY
+        self.rule = rule
         if rule is TlsRule.VERIFY and (relay is None or not relay.is_secure):
             head = await asyncio.to_thread(body.read_at, 0, _HEADER_READ)
+            # RFC 8689 section 3: the writer's wish outranks the policy of the domain, too.
             if _waives_tls(head):
-                return TlsRule.OPPORTUNISTIC
-        return rule
+                self.rule = TlsRule.OPPORTUNISTIC
+        return self.rule in (TlsRule.VERIFY, TlsRule.REQUIRE)
 
     # ---- one host after the other ------------------------------------------------------------
 

@@ -116,6 +116,17 @@ def failed(status: str, sentence: str, remote_mta: str | None = None) -> Recipie
     return RecipientResult(AttemptOutcome.FAILED, status, sentence, remote_mta)
 
 
+def find_expired(outgoing: Outgoing, now_ms: int) -> dict[LeasedRecipient, RecipientResult]:
+    """Return the results of what has exceeded its queue time (RFC 5321 section 4.5.4.1)."""
+    return {
+        claimed: RecipientResult(
+            AttemptOutcome.EXPIRED, "5.4.7", claimed.reason or "no delivery attempt was made"
+        )
+        for claimed in outgoing.recipients
+        if claimed.expires_ms <= now_ms
+    }
+
+
 def result_of(reply: Reply, remote_mta: str) -> RecipientResult:
     """Read a reply as the fate of a recipient: 2yz, 4yz, 5yz (RFC 5321 section 4.2.1).
 

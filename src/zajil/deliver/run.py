@@ -31,6 +31,7 @@ from zajil.deliver.outgoing_mail import (
     RecipientResult,
     deferred,
     failed,
+    find_expired,
     group_leased,
 )
 from zajil.deliver.relays import Relays
@@ -38,6 +39,7 @@ from zajil.deliver.result_writer import ResultWriter
 from zajil.deliver.routes import Resolves, Routes
 from zajil.deliver.schedule import Schedule
 from zajil.deliver.security import Opener
+from zajil.deliver.sts_policies import StsPolicies
 from zajil.keys.sign import Signer
 from zajil.net.logger import get_logger
 from zajil.route.transport import Transports
@@ -83,7 +85,8 @@ class Deliverer:
     Made of: a store that is started; what answers DNS; the options ``[deliver]``, ``[queue]`` and
     ``[smarthost]``; our host name; a client's context that verifies certificates (``None``: no TLS
     at all); clock and random for schedules, ids, jitter; the number of this worker among those of
-    its node; and what signs the DSNs we write (``None``: nothing is signed).
+    its node; what signs the DSNs we write (``None``: nothing is signed); and the MTA-STS policies
+    of other domains (``None``: they are not followed).
 
     Its leases name the node and the number: the worker that takes a dead one's place has the same,
     and frees what that one had leased.
@@ -102,6 +105,7 @@ class Deliverer:
         worker: int,
         signer: Signer | None = None,
         smarthost: SmarthostOptions = _NO_SMARTHOST,
+        policies: StsPolicies | None = None,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -123,6 +127,7 @@ class Deliverer:
             opener=Opener(options, hostname, tls, clock, random),
             connections=self._connections,
             relays=Relays(clock),
+            policies=policies,
             open_body=self._open_body,
         )
         mailer = OwnMailer(
@@ -341,7 +346,7 @@ class Deliverer:
         """Attempt one mail and settle it; cancelled, it settles what has an answer."""
         attempt = Attempt(self._means, outgoing)
         try:
-            self._expire(attempt)
+            attempt.results |= find_expired(outgoing, self._clock.now_ms())
             if len(attempt.results) < len(outgoing.recipients):
                 await self._attempt(attempt)
         finally:
@@ -380,17 +385,9 @@ class Deliverer:
         for claimed in attempt.outgoing.recipients:
             attempt.results.setdefault(claimed, rest)
 
-    def _expire(self, attempt: Attempt) -> None:
-        """Expire mail that has exceeded its queue time (RFC 5321 section 4.5.4.1)."""
-        now_ms = self._clock.now_ms()
-        for claimed in attempt.outgoing.recipients:
-            if claimed.expires_ms <= now_ms:
-                why = claimed.reason or "no delivery attempt was made"
-                attempt.results[claimed] = RecipientResult(AttemptOutcome.EXPIRED, "5.4.7", why)
-
     def _defer(self, outgoing: Outgoing, result: RecipientResult) -> None:
         attempt = Attempt(self._means, outgoing)
-        self._expire(attempt)
+        attempt.results |= find_expired(outgoing, self._clock.now_ms())
         for claimed in outgoing.recipients:
             attempt.results.setdefault(claimed, result)
         self._settler.take(outgoing, attempt.results, attempt.events)

@@ -4,7 +4,7 @@ RFC 3207 (STARTTLS), RFC 8314 section 3.3 (TLS from the first byte, at relays), 
 (opportunistic security): with ``opportunistic`` whatever encrypts is better than nothing, and the
 journey says what it was; with ``verify`` only a valid certificate for the host's name will do. A
 mail may ask for more or less than that (RFC 8689), and a relay with a log-in for more:
-``rule_for``. MTA-STS and DANE will speak here.
+``rule_for``; an enforced MTA-STS policy of the domain means ``verify`` (``attempt``).
 """
 
 from __future__ import annotations

@@ -57,9 +57,16 @@ class GuardedFetcher:
         self._allowed = allowed
 
     async def get(
-        self, url: str, *, most_bytes: int, seconds: float, accept: str, https_only: bool = False
+        self,
+        url: str,
+        *,
+        most_bytes: int,
+        seconds: float,
+        accept: str,
+        https_only: bool = False,
+        redirects: int = MAX_REDIRECTS,
     ) -> Fetched:
-        """Fetch a URL, over at most ``MAX_REDIRECTS`` redirects.
+        """Fetch a URL.
 
         Args:
             url: ``http`` or ``https``; anything may be in it.
@@ -67,13 +74,14 @@ class GuardedFetcher:
             seconds: for all of it.
             accept: field ``Accept``.
             https_only: a URL without TLS is not asked for, nor one that a redirect leads to.
+            redirects: how many are followed.
 
         Raises:
             FetchFailed: it may not be asked, or does not answer as it should.
         """
         try:
             async with asyncio.timeout(seconds):
-                for _ in range(MAX_REDIRECTS + 1):
+                for _ in range(redirects + 1):
                     if https_only and not url.lower().startswith("https:"):
                         raise FetchFailed("not an https address")
                     answer = await self._ask("GET", url, {"Accept": accept}, b"", most_bytes)

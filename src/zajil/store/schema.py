@@ -838,6 +838,19 @@ acme_challenge = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# MTA-STS policies of other domains.
+sts_policy = sa.Table(
+    "sts_policy",
+    metadata,
+    sa.Column("domain", KEY, primary_key=True),  # ASCII, lower case
+    sa.Column("record_id", sa.Text, nullable=False),  # of the TXT record that announced it
+    sa.Column("mode", sa.Text, nullable=False),
+    sa.Column("mx", sa.Text, nullable=False),  # patterns, with spaces between them
+    sa.Column("until_ms", NUMBER, nullable=False, index=True),  # then it ends
+    sa.Column("checked_ms", NUMBER, nullable=False, index=True),  # last fetched, or tried to be
+    sqlite_with_rowid=False,
+)
+
 # Work that one worker does for all nodes: who does it now.
 chore = sa.Table(
     "chore",

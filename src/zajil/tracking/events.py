@@ -363,6 +363,20 @@ class RelayFound(TrackingEvent):
 
 
 @value_class(frozen=True, slots=True)
+class StsPolicyFound(TrackingEvent):
+    """The domain has an MTA-STS policy (RFC 8461)."""
+
+    name: ClassVar[str] = "route.mta_sts"
+    domain: str
+    mode: str
+    """``enforce``, or ``testing``: nothing is refused."""
+    mx: tuple[str, ...]
+    """Servers that it permits; ``*.example.net``: with one label more."""
+    refused: tuple[str, ...]
+    """Servers in the MX records that it does not permit."""
+
+
+@value_class(frozen=True, slots=True)
 class RouteFailed(TrackingEvent):
     """There is no way to the domain, now or at all."""
 
@@ -535,6 +549,7 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         AccountHeld,
         RouteFound,
         RelayFound,
+        StsPolicyFound,
         RouteFailed,
         AttemptMade,
         RecipientDelivered,

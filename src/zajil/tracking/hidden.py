@@ -150,6 +150,7 @@ def _rename(event: TrackingEvent, aliases: Aliases, own_names: Set[str]) -> Trac
         case (
             tracked.RouteFound(domain=domain)
             | tracked.RelayFound(domain=domain)
+            | tracked.StsPolicyFound(domain=domain)
             | tracked.RouteFailed(domain=domain)
         ):
             return event if domain in aliases.next_hops else None

@@ -257,6 +257,7 @@ REASONS = (
     mark("{host} does not offer STARTTLS"),
     mark("{host} refused STARTTLS: {reply}"),
     mark("{host} does not offer REQUIRETLS"),
+    mark("the MTA-STS policy of {domain} permits none of its mail servers"),
     mark("{host} does not offer a log-in (AUTH)"),
     mark("{host} offers only {methods} for the log-in"),
     mark("{host} refused the log-in: {reply}"),

@@ -290,24 +290,6 @@ def _tell_delivery(event: TrackingEvent) -> Step | None:
     details: Sequence[Detail]
     values: Mapping[str, str | int]
     match event:
-        case tracked.RouteFound(domain=domain, hosts=hosts, inputs=inputs):
-            text = mark("The mail servers of {domain} were found.")
-            details = (Detail(mark("Servers"), hosts), Detail(mark("DNS responses"), inputs))
-            return _step(event, stage, text, {"domain": to_unicode(domain)}, Tone.PLAIN, details)
-        case tracked.RelayFound(domain=domain, relay=relay, option=option, inputs=inputs):
-            text = mark("Mail for {domain} is relayed through {relay}.")
-            details = (Detail(mark("Option"), (option,)), Detail(mark("DNS responses"), inputs))
-            values = {"domain": to_unicode(domain), "relay": relay}
-            return _step(event, stage, text, values, Tone.PLAIN, details)
-        case tracked.RouteFailed(domain=domain, temporary=temporary, reason=reason, inputs=inputs):
-            text = (
-                mark("The mail servers of {domain} cannot be found at the moment.")
-                if temporary
-                else mark("The domain {domain} has no reachable mail server.")
-            )
-            tone = Tone.WAIT if temporary else Tone.BAD
-            details = (*_reason(reason), Detail(mark("DNS responses"), inputs))
-            return _step(event, stage, text, {"domain": to_unicode(domain)}, tone, details)
         case tracked.AttemptMade(host=host, outcome=outcome):
             details = (
                 Detail(mark("Outcome"), (outcome,)),
@@ -329,6 +311,43 @@ def _tell_delivery(event: TrackingEvent) -> Step | None:
             details = (Detail(mark("SMTP reply"), (reply,)),)
             step = _step(event, stage, text, values, Tone.GOOD, details)
             return replace(step, other_mail_id=joined_mail_id(event))
+        case _:
+            return _tell_route(event)
+
+
+def _tell_route(event: TrackingEvent) -> Step | None:
+    stage = Stage.DELIVER
+    details: Sequence[Detail]
+    match event:
+        case tracked.RouteFound(domain=domain, hosts=hosts, inputs=inputs):
+            text = mark("The mail servers of {domain} were found.")
+            details = (Detail(mark("Servers"), hosts), Detail(mark("DNS responses"), inputs))
+            return _step(event, stage, text, {"domain": to_unicode(domain)}, Tone.PLAIN, details)
+        case tracked.RelayFound(domain=domain, relay=relay, option=option, inputs=inputs):
+            text = mark("Mail for {domain} is relayed through {relay}.")
+            details = (Detail(mark("Option"), (option,)), Detail(mark("DNS responses"), inputs))
+            values = {"domain": to_unicode(domain), "relay": relay}
+            return _step(event, stage, text, values, Tone.PLAIN, details)
+        case tracked.StsPolicyFound(domain=domain, mode=mode, mx=mx, refused=refused):
+            text = (
+                mark("{domain} requires encryption with a valid certificate (MTA-STS).")
+                if mode == "enforce"
+                else mark("{domain} tests an MTA-STS policy, which is not enforced yet.")
+            )
+            details = (
+                Detail(mark("Permitted servers"), mx),
+                Detail(mark("Servers that are not permitted"), refused),
+            )
+            return _step(event, stage, text, {"domain": to_unicode(domain)}, Tone.PLAIN, details)
+        case tracked.RouteFailed(domain=domain, temporary=temporary, reason=reason, inputs=inputs):
+            text = (
+                mark("The mail servers of {domain} cannot be found at the moment.")
+                if temporary
+                else mark("The domain {domain} has no reachable mail server.")
+            )
+            tone = Tone.WAIT if temporary else Tone.BAD
+            details = (*_reason(reason), Detail(mark("DNS responses"), inputs))
+            return _step(event, stage, text, {"domain": to_unicode(domain)}, tone, details)
         case _:
             return _tell_trouble(event)
 
