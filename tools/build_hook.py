@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -32,6 +33,10 @@ class ManualHook(BuildHookInterface[Any]):
             write_completion_files(folder)
         finally:
             del sys.path[:2]
+        locked = re.findall(r"^([\w.-]+==[^ ;\\]+)", (root / "requirements.lock").read_text(), re.M)
+        (folder / "zajil").mkdir()
+        # `zajil self-check` compares with it.
+        (folder / "zajil" / "tested-versions.txt").write_text("\n".join(locked) + "\n", "utf-8")
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 build_data["shared_data"][str(path)] = f"share/{path.relative_to(folder)}"

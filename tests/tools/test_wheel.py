@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -137,3 +138,29 @@ def test_the_installed_program_runs_a_server(program: Path, tmp_path: Path) -> N
     finally:
         server.send_signal(signal.SIGTERM)
         assert server.wait(60) == 0
+
+
+def test_self_check_finds_changed_files_and_other_versions(program: Path, tmp_path: Path) -> None:
+    def check() -> tuple[int, dict[str, tuple[str, str]]]:
+        done = subprocess.run(
+            [str(program), "self-check", "--json"],
+            capture_output=True,
+            text=True,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            cwd=tmp_path,
+        )
+        checks = json.loads(done.stdout)["checks"]
+        return done.returncode, {one["name"]: (one["state"], one["text"]) for one in checks}
+
+    prefix = program.parent.parent
+    status, found = check()
+    assert (status, found["files"][0], found["versions"][0]) == (0, "ok", "ok")
+    tested = prefix / "share" / "zajil" / "tested-versions.txt"
+    tested.write_text(re.sub(r"(?m)^idna==.*", "idna==1.0", tested.read_text()))
+    catalog = next(prefix.rglob("zajil/web/locale/ar/LC_MESSAGES/messages.po"))
+    catalog.unlink()
+    status, found = check()
+    assert status == 1
+    assert found["files"] == ("problem", f"{catalog} is missing: install Zajil again")
+    state, text = found["versions"]
+    assert (state, "(tested: 1.0)" in text) == ("warning", True)

@@ -38,6 +38,7 @@ PLACES = {
     "store": "store:store_app",
     "check": "check:check_app",
     "config": "config:config_app",
+    "self-check": "self_check:self_check",
 }
 """Module of ``zajil.cli`` and name in it: a function, or the group of several commands."""
 

@@ -25,6 +25,7 @@ from zajil.store.engine.errors import (
     StoreUnavailable,
     WrongSchema,
 )
+from zajil.store.engine.sqlite import Sqlite
 
 _FOLDER = Path(__file__).parent.parent / "migrations"
 _FILE = re.compile(r"([0-9]{4})_\w+\.py")
@@ -55,6 +56,20 @@ def create_tables(dialect: Dialect) -> None:
     """
     with _told_in_one_sentence(), dialect.creating() as conn:
         _run_migrations(conn)
+
+
+def try_tables(folder: Path) -> str:
+    """Make all tables in a new SQLite database in a folder, as a test; return SQLite's version.
+
+    Raises:
+        StoreUnavailable: this SQLite is too old, or the database cannot be made.
+    """
+    dialect = Sqlite(folder / "trial.sqlite")
+    try:
+        create_tables(dialect)
+    finally:
+        dialect.close()
+    return str(sqlite.sqlite_version)
 
 
 def require_current(dialect: Dialect) -> None:
