@@ -46,7 +46,6 @@ PACKAGES = {
     "pebble": "pebble",
     "postconf": "postfix",
     "postfix": "postfix",
-    "promtool": "prometheus",
     "rspamd": "rspamd",
     "smtp-sink": "postfix",
     "smtp-source": "postfix",
@@ -54,6 +53,7 @@ PACKAGES = {
     "swaks": "swaks",
     "systemd-analyze": "systemd",
     "unbound": "unbound",
+    "unshare": "util-linux",
     "zsh": "zsh",
 }
 """Debian's package of each program."""
