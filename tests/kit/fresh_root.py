@@ -30,15 +30,21 @@ class FreshRoot:
         setup = 'mount -t proc proc "$0/proc"; exec chroot "$0" "$@"'
         return self._unshared(setup, *command, status=status)
 
-    def run_confined(self, script: str, *arguments: str) -> str:
+    def run_confined(self, script: str, *arguments: str, low_ports: bool = False) -> str:
         """Run a script of Python as root beside a read-only system; return what it prints.
 
         Only /var/lib/zajil, /run/zajil and /tmp can be written.
+
+        Args:
+            script: its text.
+            arguments: of the script.
+            low_ports: every user may listen on ports below 1024, as in a container.
         """
         (self.folder / "tmp" / "script.py").write_text(script, "utf-8")
         setup = """
             set -e
             ip link set lo up
+            LOW_PORTS
             mount --bind "$0" "$0"
             mount --bind "$0/var/lib/zajil" "$0/var/lib/zajil"
             mount -o remount,bind,ro "$0"
@@ -49,7 +55,8 @@ class FreshRoot:
             install -d -o 0 -g 0 "$0/run/zajil"
             exec chroot "$0" /usr/bin/python3 /tmp/script.py "$@"
         """
-        return self._unshared(setup, *arguments)
+        allow = "echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start" if low_ports else ""
+        return self._unshared(setup.replace("LOW_PORTS", allow), *arguments)
 
     def _unshared(self, setup: str, *arguments: str, status: int = 0) -> str:
         """Run a shell script in new namespaces; its ``$0`` is the folder of the system."""

@@ -20,6 +20,9 @@ pytestmark = [
     pytest.mark.timeout(1500),
 ]
 
+_AS_THE_UNIT = ["setpriv", "--reuid=zajil", "--regid=zajil", "--init-groups", "--no-new-privs"]
+_AS_THE_UNIT += ["--inh-caps=-all,+net_bind_service", "--ambient-caps=-all,+net_bind_service"]
+_AS_THE_UNIT += ["--bounding-set=-all,+net_bind_service"]
 _SERVE_AND_SEND = (Path(__file__).parent / "serve_and_send.py").read_text("utf-8")
 
 
@@ -92,7 +95,7 @@ def test_the_life_of_an_installation(package: Path, newer: Path, root: FreshRoot
         "root:zajil",
         "640",
     ]
-    assert "the mail arrived" in root.run_confined(_SERVE_AND_SEND)
+    assert "the mail arrived" in root.run_confined(_SERVE_AND_SEND, *_AS_THE_UNIT)
 
     # Upgraded: configuration, accounts and mail are as before, and it serves.
     configuration = (root.folder / "etc/zajil/zajil.toml").read_bytes()
@@ -100,7 +103,7 @@ def test_the_life_of_an_installation(package: Path, newer: Path, root: FreshRoot
     assert "+upgrade1" in root.run("dpkg-query", "-W", "zajil")
     assert (root.folder / "etc/zajil/zajil.toml").read_bytes() == configuration
     assert "b@y.test" in root.run("zajil", "account", "list")
-    assert "the mail arrived" in root.run_confined(_SERVE_AND_SEND)
+    assert "the mail arrived" in root.run_confined(_SERVE_AND_SEND, *_AS_THE_UNIT)
 
     # Removed: the program is gone as a whole, the rest stays.
     mail = root.files("/var/lib/zajil")
