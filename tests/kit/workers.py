@@ -41,6 +41,7 @@ _KEPT_TOGETHER = (
     "tests/attacks/test_shown_is_judged.py",
     "tests/cli/test_spf.py",
     "tests/interop/test_clamd.py",
+    "tests/interop/test_https_in_browser.py",
     "tests/interop/test_imap_clients.py",
     "tests/interop/test_pop3_clients.py",
     "tests/interop/test_reverse_proxies.py",

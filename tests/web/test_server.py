@@ -50,6 +50,10 @@ class Connection:
         except ConnectionResetError:
             return b""
 
+    async def some(self) -> bytes:
+        """Give what has come, or comes next."""
+        return await self._reader.read(65536)
+
     async def exactly(self, count: int) -> bytes:
         """Give so many bytes."""
         return await self._reader.readexactly(count)
@@ -91,8 +95,15 @@ class Ours:
             self.made += 1
             return Starlette(routes=routes, middleware=[limit])
 
-        choose = None if tls is None else lambda _hello: tls
-        self.server = WebServer(make_pages, [self.socket], admission, choose)
+        self.hellos: list[bytes] = []
+
+        def choose(hello: bytes) -> ssl.SSLContext:
+            assert tls is not None
+            self.hellos.append(hello)
+            return tls
+
+        chooser = None if tls is None else choose
+        self.server = WebServer(make_pages, [self.socket], admission, chooser)
 
     def _report(self, events: Sequence[ConnectionsRefused]) -> None:
         self.refused += events
@@ -340,3 +351,33 @@ def test_a_stream_over_tls_ends_with_the_server_and_with_the_browser(tls: Contex
             assert b"event: one" in await stays.rest()
 
     asyncio.run(run())
+
+
+def test_a_handshake_may_come_in_pieces(tls: Contexts) -> None:
+    """What chooses the certificate sees the whole ClientHello, which has no room in one packet."""
+
+    async def run() -> list[bytes]:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = tls[1].wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+        async with serving(tls=tls[0]) as ours, ours.connected() as browser:
+            is_done = False
+            while not is_done:
+                with suppress(ssl.SSLWantReadError):
+                    client.do_handshake()
+                    is_done = True
+                for octet in outgoing.read():
+                    browser.send(bytes([octet]))
+                    await asyncio.sleep(0)
+                if not is_done:
+                    incoming.write(await browser.some())
+            client.write(GET)
+            browser.send(outgoing.read())
+            answer = b""
+            while b"200 OK" not in answer:
+                incoming.write(await browser.some())
+                with suppress(ssl.SSLWantReadError):
+                    answer += client.read(1000)
+            return ours.hellos
+
+    (hello,) = asyncio.run(run())
+    assert len(hello) == 5 + int.from_bytes(hello[3:5], "big")

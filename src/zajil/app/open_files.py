@@ -5,16 +5,17 @@ from __future__ import annotations
 import resource
 
 from zajil.config.options import Configuration
-from zajil.core.service import MAIL_SERVICES
+from zajil.core.service import MAIL_SERVICES, Service
 from zajil.net.logger import get_logger
 
 _SPARE = 2000
-"""The store, large messages that arrive, deliveries, browsers."""
+"""The store, large messages that arrive, deliveries, browsers behind a proxy."""
 
 
 def files_needed(configuration: Configuration) -> int:
     """Return what a worker needs at most: the kernel may give all sessions to one of them."""
-    listening = [name for name in MAIL_SERVICES if getattr(configuration.listen, name)]
+    services = (*MAIL_SERVICES, Service.HTTPS, Service.HTTP)
+    listening = [name for name in services if getattr(configuration.listen, name)]
     return len(listening) * configuration.limits.sessions + _SPARE
 
 

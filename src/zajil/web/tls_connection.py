@@ -15,12 +15,13 @@ from zajil.net.admission import HANDSHAKE_FAILED, Admission
 from zajil.tls.channel import TlsChannel
 
 ChooseContext = Callable[[bytes], ssl.SSLContext]
-"""Returns the context for a connection, by the first bytes that the client sent."""
+"""Returns the context for a connection, by its first TLS record: the ClientHello."""
 
 _HANDSHAKE = 0x16
 """First byte of a TLS record with a ClientHello (TLS 1.3, section 5.1)."""
 _MOST_OF_A_HANDSHAKE = 16 << 10
 """Octets of a handshake that are taken before it is complete; more is no browser's."""
+_LONGEST_RECORD = (16 << 10) + 256
 _NOT_TLS = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: 68\r\nConnection: close\r\n\r\n"
@@ -61,6 +62,8 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._context: ssl.SSLContext | None = None
         self._inner: asyncio.Protocol | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._hello = b""
+        """The beginning of the first record, while the rest has not come."""
         self._taken = 0
         self._is_closing = False
 
@@ -86,9 +89,14 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             return
         channel = self._channel
         if channel is None:
+            data = self._hello + data
             if data[0] != _HANDSHAKE:
                 self._refuse_plain(data)
                 return
+            if not _has_record(data):
+                self._hello = data
+                return
+            self._hello = b""
             self._context = self._choose_context(data)
             channel = self._channel = TlsChannel(self._context)
         try:
@@ -227,3 +235,11 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
     def _send(self, data: bytes) -> None:
         if data:
             self._raw.write(data)
+
+
+def _has_record(data: bytes) -> bool:
+    """Whether the first TLS record is complete, or longer than any record may be."""
+    if len(data) < 5:
+        return False
+    length = int.from_bytes(data[3:5], "big")
+    return length > _LONGEST_RECORD or len(data) >= 5 + length
