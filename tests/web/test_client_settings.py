@@ -28,6 +28,7 @@ from zajil.config.options_server import ListenOptions, ServerOptions
 from zajil.core.address import parse_address
 from zajil.core.service import Service
 from zajil.login.service import LoginService
+from zajil.operations.dns_advice import records_for
 from zajil.operations.mail_servers import MailServer, find_servers, offered_ports
 from zajil.store.engine.open import Store
 from zajil.tls.context import CertificateAndKey, read_pair
@@ -449,6 +450,22 @@ def test_settings_name_the_ports_as_programs_reach_them() -> None:
         MailServer("smtp", "mx.north.test", 587, False),
     )
     assert offered_ports(plain, {"imaps": 4711, "web": 80}) == {Service.IMAPS: 4711}
+
+
+@pytest.mark.parametrize("ports", [{}, {"imaps": 10_993, "submissions": 0}])
+def test_srv_records_lead_to_the_same_servers(ports: dict[str, int]) -> None:
+    """Programs that know neither document ask DNS (RFC 6186); the lowest number comes first."""
+    configuration = configured(ports, "mail.north.test")
+    kinds = {"_imap": "imap", "_pop3": "pop3", "_submission": "smtp"}
+    records = records_for("north.test", configuration, ())
+    rows = [(one.name.split(".")[0], one.value.split()) for one in records if one.type == "SRV"]
+    found: dict[str, MailServer] = {}
+    for name, (_, _, port, host) in sorted(rows, key=lambda row: int(row[1][0])):
+        kind = kinds.get(name.removesuffix("s"))
+        if kind is not None and int(port):
+            server = MailServer(kind, host.rstrip("."), int(port), name.endswith("s"))
+            found.setdefault(kind, server)
+    assert set(found.values()) == set(find_servers(configuration))
 
 
 def test_the_checker_of_documents_sees_mistakes() -> None:
