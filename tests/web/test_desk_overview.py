@@ -11,6 +11,7 @@ from kit.site import Browser, Site, visiting
 from kit.store import NOW_MS
 from zajil.store.engine.open import Store
 from zajil.store.people.login_failures import FailedLogin, count_failures
+from zajil.store.reports.alerts import AlertChange, AlertRow, tell_alerts
 from zajil.store.reports.traffic import TrafficCounts, add_traffic
 from zajil.web.admin.charts import HEIGHT, WIDTH, Series, draw_lines, scale_top
 
@@ -65,6 +66,23 @@ def test_figures_of_the_chosen_period(store: Store) -> None:
             assert "received: 107" in day
             assert "recipients, messages and commands: 5" in day
             assert "received: 107" in (await admin.get("/admin?period=week")).text
+
+    asyncio.run(scenario())
+
+
+def test_what_needs_an_administrator(sqlite_store: Store) -> None:
+    facts: dict[str, str | int] = {"records": "MX north.test"}
+    rows = [AlertRow("dns", "north.test", NOW_MS, 0, facts)]
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            admin = await admin_of(site)
+            assert "What needs you now" not in (await admin.get("/admin")).text
+            await sqlite_store.write(tell_alerts, AlertChange(seen={}, kept=rows))
+            page = (await admin.get("/admin")).text
+            assert "What needs you now" in page
+            assert "DNS records have changed: north.test" in page
+            assert '<code dir="ltr">zajil dns check north.test</code>' in page
 
     asyncio.run(scenario())
 

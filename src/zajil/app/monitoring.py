@@ -87,5 +87,5 @@ async def list_certificates(tls: TlsKeeper | None) -> Sequence[Ending]:
         except BadCertificate:
             continue
         name = facts.names[0] if facts.names else path.name
-        found.setdefault(name, Ending(name, facts.not_after_ms))
+        found.setdefault(name, Ending(name, facts.not_before_ms, facts.not_after_ms))
     return tuple(found.values())

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from zajil.accept.held_notice import notify_of_held_accounts
 from zajil.accept.quota_notice import notify_of_full_mailboxes
+from zajil.app.alerting import LOOK_SECONDS, alert_keeper
 from zajil.app.chores import Chore, repeated
 from zajil.app.monitoring import note_success
 from zajil.app.resources import WorkerResources, guarded_fetcher, own_mailer
@@ -74,6 +75,8 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
     policies = sts_policies(resources)
     if policies is not None:
         chores.append(every("MTA-STS policies", _HOUR, policies.refresh))
+    if configuration.alerts.enabled:
+        chores.append(every("alerts", LOOK_SECONDS, alert_keeper(resources).look))
     if dmarc.report_interval_ms:
         chores.append(every("DMARC reports sent", 5 * _MINUTE, _report_sender(resources).look))
     if resources.signer is not None:

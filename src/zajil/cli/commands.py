@@ -27,6 +27,7 @@ PLACES = {
     "alias": "alias:alias_app",
     "queue": "queue:queue_app",
     "journey": "journey:journey_app",
+    "alerts": "alerts:alerts_app",
     "message": "message:message_app",
     "dns": "dns:dns_app",
     "probe": "probe:probe",

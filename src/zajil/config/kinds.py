@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
+from zajil.core.address import BadAddress, parse_address
 from zajil.core.domain import BadDomain, to_ascii
 from zajil.core.errors import Invalid
 from zajil.core.units import format_duration, format_size, parse_duration, parse_size
@@ -143,6 +144,14 @@ def _listen_address(value: Any) -> Any:
     return _host_port(value)
 
 
+def _mail_address(value: str) -> str:
+    try:
+        parse_address(value)
+    except BadAddress:
+        raise ValueError(f"{value!r} is not a mail address") from None
+    return value
+
+
 def _ip_address(value: str) -> str:
     try:
         return str(ip_address(value))
@@ -208,5 +217,7 @@ WebAddress = Annotated[str, AfterValidator(_web_address), Kind("http:// or https
 """``"https://mail.example.org/"``."""
 HostName = Annotated[str, AfterValidator(read_host), Kind("host name or IP address")]
 """``"mail.example.org"`` in ASCII, ``"192.0.2.1"``."""
+MailAddress = Annotated[str, AfterValidator(_mail_address), Kind("mail address")]
+"""``"ops@example.org"``; in the form in which it was written."""
 IpAddress = Annotated[str, AfterValidator(_ip_address), Kind("IP address")]
 """``"192.0.2.1"``, ``"2001:db8::1"``."""

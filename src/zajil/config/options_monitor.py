@@ -1,4 +1,4 @@
-"""Options of what operators watch a server by: the log."""
+"""Options of what operators watch a server by: the log, alerts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from zajil.config.kinds import FilePath
+from zajil.config.kinds import Duration, FilePath, MailAddress, Size
 from zajil.config.options_group import Options
+from zajil.core.units import parse_duration, parse_size
 from zajil.tracking.audit import AUDIT_EVENTS
 from zajil.tracking.events import EVENTS
 
@@ -55,3 +56,34 @@ class LogOptions(Options):
     def level_of(self, area: str) -> LogLevel:
         """Return the minimum severity of an area, or of all others."""
         return self.levels.get(area, self.level)
+
+
+class AlertOptions(Options):
+    """``[alerts]``: mail to the administrators when something needs them."""
+
+    enabled: bool = Field(
+        True,
+        description="Send a mail when a condition begins (`zajil alerts list` shows all kinds), "
+        "daily while it lasts, and when it ends. Off: conditions are neither looked for nor shown.",
+    )
+    to: tuple[MailAddress, ...] = Field(
+        (),
+        examples=[["ops@example.net"]],
+        description="Addresses that get alerts, here or elsewhere; default: all administrators.",
+    )
+    language: str = Field(
+        "en",
+        description="Language of alerts for readers who have chosen none: en, ar or fr.",
+    )
+    queue_age_ms: Duration = Field(
+        parse_duration("4h"), description="Time in the queue after which waiting mail is reported."
+    )
+    disk_free: Size = Field(
+        parse_size("1GiB"),
+        description="Minimum free disk space of the data folder; less is reported.",
+    )
+    dns: bool = Field(
+        True,
+        description="Look up the DNS records of all domains daily, and report records that were "
+        "right and are missing or different.",
+    )

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from zajil.core.service import RecipientState, Service
+from zajil.monitor.conditions import AlertKind
 
 
 class MeterKind(Enum):
@@ -74,7 +75,7 @@ CHECKS: Mapping[str, tuple[str, ...]] = {
 CHORES = (
     *("history", "tracking", "traffic", "expunged messages", "held accounts", "quotas"),
     *("deleted messages", "DMARC reports received", "DMARC reports sent", "threads"),
-    *("learned words",),
+    *("learned words", "alerts"),
 )
 """Background tasks that are done again and again, by the name that their lease has."""
 _SERVICES = (*(one.value for one in Service), OTHER)
@@ -250,6 +251,12 @@ HELD_ACCOUNTS = Meter(
     "zajil_accounts_held", MeterKind.STATE, "Accounts whose mail to other servers is held."
 )
 DOMAINS = Meter("zajil_domains", MeterKind.STATE, "Domains of this server.")
+ALERTS = Meter(
+    "zajil_alerts",
+    MeterKind.STATE,
+    "Conditions that need an operator (zajil alerts list).",
+    {"kind": tuple(one.value for one in AlertKind)},
+)
 DATABASE_SIZE = Meter("zajil_database_size_bytes", MeterKind.STATE, "Size of the database.")
 CERTIFICATE_END = Meter(
     "zajil_certificate_not_after_timestamp_seconds",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from zajil.core.clock import Clock
 from zajil.monitor import meters
+from zajil.monitor.conditions import AlertKind
 from zajil.monitor.meter_table import Labels
 from zajil.monitor.meters import Meter
 from zajil.net.limits import SessionTable
@@ -18,6 +20,7 @@ from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.totals import count_directory
 from zajil.store.queue.queue_counts import count_states
+from zajil.store.reports.alerts import list_alerts
 
 Values = Mapping[Meter, Mapping[Labels, float]]
 """Numbers by meter, and by the values of its labels."""
@@ -33,6 +36,7 @@ class Ending:
 
     name: str
     """Its first DNS name."""
+    not_before_ms: int
     not_after_ms: int
 
 
@@ -84,7 +88,9 @@ class StateReader:
             (state.value,): 0.0 if one.oldest_ms is None else (now_ms - one.oldest_ms) / 1000
             for state, one in queue.items()
         }
+        alerts = Counter(row.kind for row in list_alerts(conn))
         return {
+            meters.ALERTS: {(kind.value,): alerts[kind.value] for kind in AlertKind},
             meters.QUEUE: {(state.value,): one.number for state, one in queue.items()},
             meters.QUEUE_AGE: {labels: max(0.0, age) for labels, age in ages.items()},
             meters.ACCOUNTS: {(): totals.accounts},

@@ -173,6 +173,11 @@ def load_languages() -> Mapping[str, Language]:
     return {code: _load_language(code) for code in codes}
 
 
+def own_language() -> Language:
+    """Return English alone: for the command line, which has no time to compile the others."""
+    return _load_language(OWN_LANGUAGE)
+
+
 def _load_language(code: str) -> Language:
     is_own = code == OWN_LANGUAGE
     header = _OWN_HEADER if is_own else read_header(catalog_path(code))

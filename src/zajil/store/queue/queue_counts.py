@@ -67,6 +67,37 @@ def count_states(conn: Connection) -> dict[RecipientState, StateCount]:
     return {name: StateCount(row.total, row.oldest) for name, row in found.items()}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateMail:
+    """Recipients that wait although they should have been delivered."""
+
+    number: int
+    oldest_ms: int | None
+    """``None``: there is none."""
+    reasons: tuple[tuple[str, int], ...]
+    """The most frequent ones, as stored; most first."""
+
+
+def late_mail(conn: Connection, before_ms: int, now_ms: int, most: int) -> LateMail:
+    """Count what waits, was accepted before a time, and was tried or is due.
+
+    What its sender holds back for later is not late.
+
+    Args:
+        conn: a read of the store.
+        before_ms: when it was accepted at the latest.
+        now_ms: the time.
+        most: maximum number of reasons.
+    """
+    is_due = sa.or_(recipient.c.tries > 0, recipient.c.next_try_ms <= now_ms)
+    late = sa.and_(WAITING, recipient.c.at_ms < before_ms, is_due)
+    total = conn.execute(_TOTAL.where(late)).one()
+    query = sa.select(recipient.c.reason, sa.func.count().label("number")).where(late)
+    found = conn.execute(query.group_by(recipient.c.reason))
+    reasons = {row.reason: row.number for row in found}
+    return LateMail(number=total.total, oldest_ms=total.oldest, reasons=_most_first(reasons, most))
+
+
 _CONDITIONS = {RecipientState.WAITING: WAITING, RecipientState.HELD: HELD}
 _TOTAL = sa.select(sa.func.count().label("total"), sa.func.min(recipient.c.at_ms).label("oldest"))
 

@@ -41,15 +41,18 @@ _PORTION = 1000
 _ALL_RULES = (*RULES, *COUNT_RULES)
 
 
-def find_damage(store: Store, *, is_served: bool, progress: Progress) -> list[Damage]:
+def find_damage(
+    store: Store, *, is_served: bool, progress: Progress, is_light: bool = False
+) -> list[Damage]:
     """Look at everything: the database itself, its rows, the files of large messages.
 
     Args:
         store: opened; not started.
         is_served: a server runs: a new file may belong to a transaction that is under way.
         progress: told of the steps: one for each rule, and for each portion of files.
+        is_light: leave out what reads the whole database in one snapshot, and files without a row.
     """
-    found = _look(store, _integrity)
+    found = [] if is_light else _look(store, _integrity)
     if found:
         return found  # the answers of other queries would mean nothing
     files = store.read_now(lambda conn: conn.scalar(_COUNT_FILES)) or 0
@@ -64,9 +67,10 @@ def find_damage(store: Store, *, is_served: bool, progress: Progress) -> list[Da
         else:
             done += 1
             progress(min(done, total), total)
+    orphans = [] if is_light else store.orphans(_age(is_served=is_served))
     found += [
         Damage("orphan", f"file blobs/{name}", "no row of the store names it", REPAIR, True)
-        for name in store.orphans(_age(is_served=is_served))
+        for name in orphans
     ]
     progress(total, total)
     return found

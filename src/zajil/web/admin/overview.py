@@ -10,6 +10,8 @@ from starlette.responses import Response
 
 from zajil.config.options import Configuration
 from zajil.login.account import Account
+from zajil.monitor.alert_texts import speak
+from zajil.operations.alerts import show_alerts
 from zajil.operations.context import OperationContext
 from zajil.operations.overview import PERIODS, ServerState, load_machine, load_state
 from zajil.tls.certificate import DAY_MS
@@ -37,6 +39,7 @@ class Overview:
         chosen = chosen if chosen in PERIODS else _DEFAULT
         now_ms = self._operations.clock.now_ms()
         state = await self._operations.read(lambda conn: load_state(conn, PERIODS[chosen], now_ms))
+        alerts = await self._operations.read(show_alerts)
         data_dir = self._operations.store.data_dir
         machine = await asyncio.to_thread(load_machine, self._configuration, data_dir)
         certificate = machine.certificate
@@ -49,6 +52,9 @@ class Overview:
             if certificate is None
             else (certificate.not_after_ms - now_ms) // DAY_MS,
             figures=Figure,
+            alerts=[
+                (alert, speak(alert.condition, visitor.language, visitor.zone)) for alert in alerts
+            ],
             periods=list(PERIODS),
             chosen=chosen,
             top=scale_top(max(_values(state, Figure.RECEIVED) + _values(state, Figure.SENT))),

@@ -1,0 +1,92 @@
+"""Makes the chore of the alerts: what is watched, and in which language it is told."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from zajil.app.monitoring import list_certificates
+from zajil.app.resources import WorkerResources, own_mailer
+from zajil.monitor.alert_texts import Speaker
+from zajil.monitor.alerts import AlertKeeper, AlertMailer
+from zajil.monitor.conditions import AlertCondition, AlertKind
+from zajil.monitor.finders import (
+    AlertWatch,
+    Found,
+    NightlyCheck,
+    WorkerWatch,
+    find_ending_certificates,
+    find_full_disk,
+    find_late_mail,
+    find_unsigned_domains,
+)
+from zajil.monitor.meters import WORKER_DEATHS
+from zajil.operations.dns_watch import find_lost_records
+from zajil.web.language import OWN_LANGUAGE, load_languages
+
+LOOK_SECONDS = 60.0
+_HOUR = 3600.0
+_DAY = 24 * _HOUR
+
+
+def alert_keeper(resources: WorkerResources) -> AlertKeeper:
+    """Return what looks at all conditions and tells of them."""
+    configuration = resources.configuration
+    letters = AlertMailer(
+        mailer=own_mailer(resources),
+        options=configuration.alerts,
+        hostname=configuration.server.hostname,
+        languages=find_language,
+    )
+    return AlertKeeper(letters, _watches(resources))
+
+
+def find_language(code: str) -> Speaker:
+    """Return the language of a code; English for one that is not there."""
+    languages = load_languages()
+    return languages.get(code) or languages[OWN_LANGUAGE]
+
+
+def _watches(resources: WorkerResources) -> Sequence[AlertWatch]:
+    store, clock, configuration = resources.store, resources.clock, resources.configuration
+    options, reserve = configuration.alerts, configuration.store.free_space_reserve
+    certificates = functools.partial(list_certificates, resources.server_tls)
+
+    def deaths() -> float:
+        return sum(resources.meter_table.values(WORKER_DEATHS).values())
+
+    watches = [
+        AlertWatch(
+            frozenset({AlertKind.DISK, AlertKind.DISK_FULL}),
+            functools.partial(find_full_disk, store.data_dir, options, reserve),
+            LOOK_SECONDS,
+        ),
+        AlertWatch(
+            frozenset({AlertKind.QUEUE}), functools.partial(find_late_mail, store, options, clock)
+        ),
+        AlertWatch(
+            frozenset({AlertKind.CERTIFICATE}),
+            functools.partial(find_ending_certificates, certificates, clock),
+            _HOUR,
+        ),
+        AlertWatch(frozenset({AlertKind.WORKERS}), WorkerWatch(deaths, clock).find, LOOK_SECONDS),
+        AlertWatch(frozenset({AlertKind.STORE}), NightlyCheck(store, clock).find),
+    ]
+    if resources.signer is not None:
+        find = functools.partial(find_unsigned_domains, store, clock)
+        watches.append(AlertWatch(frozenset({AlertKind.DKIM_KEY}), find, _HOUR))
+    if options.dns:
+        find_dns = functools.partial(_find_dns, resources)
+        watches.append(AlertWatch(frozenset({AlertKind.DNS}), find_dns, _DAY))
+    return watches
+
+
+async def _find_dns(resources: WorkerResources) -> Found:
+    lost = await find_lost_records(
+        resources.store,
+        resources.configuration,
+        resources.resolver.resolve,
+        resources.clock.now_ms(),
+    )
+    found = [(one.domain, ", ".join(one.records)) for one in lost]
+    return [AlertCondition(AlertKind.DNS, name, {"records": records}) for name, records in found]

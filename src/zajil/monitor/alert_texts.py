@@ -1,0 +1,185 @@
+"""The sentences of alerts: what is wrong, what to do, and the command to run. Pure.
+
+Each text is a key of the catalogs in ``web/locale``; the pages, mails and the command line show the
+same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import Protocol
+
+from zajil.monitor.conditions import AlertCondition, AlertKind, Fact
+from zajil.tracking.check_names import mark
+
+_ISOLATE, _POP = "\u2068", "\u2069"
+
+
+class Speaker(Protocol):
+    """A language: ``web.language.Language``."""
+
+    @property
+    def direction(self) -> str:
+        """``ltr`` or ``rtl``."""
+
+    def gettext(self, text: str, /) -> str:
+        """Translate a text."""
+
+    def size(self, size: int, /) -> str:
+        """Spell a number of bytes."""
+
+    def duration(self, passed_ms: int, /) -> str:
+        """Spell a duration."""
+
+    def moment(self, at_ms: int, zone: tzinfo, /) -> str:
+        """Spell a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertText:
+    """The sentences of one kind; their places are facts of the condition, and ``subject``."""
+
+    title: str
+    text: str
+    advice: str
+    command: str
+    """For a shell, in no language."""
+
+
+TEXTS: Mapping[AlertKind, AlertText] = {
+    AlertKind.DISK: AlertText(
+        mark("The disk is nearly full"),
+        mark(
+            "{free_bytes} are free on the disk of {folder}. When less than {reserve_bytes} are "
+            "free, no mail is accepted."
+        ),
+        mark("Remove what is not needed on this disk, or enlarge it."),
+        "df -h {folder}",
+    ),
+    AlertKind.DISK_FULL: AlertText(
+        mark("No mail is accepted: the disk is full"),
+        mark(
+            "{free_bytes} are free on the disk of {folder}, less than store.free_space_reserve "
+            "({reserve_bytes}). Other servers try again for some days; nothing is lost until then."
+        ),
+        mark("Remove what is not needed on this disk, or enlarge it."),
+        "df -h {folder}",
+    ),
+    AlertKind.QUEUE: AlertText(
+        mark("Mail has been waiting for a long time"),
+        mark(
+            "Messages to {count} recipients have not been delivered for some hours. The oldest "
+            "one has been waiting for {oldest_age}. The most frequent reasons: {reasons}"
+        ),
+        mark(
+            "If the reasons name one other server, its administrators can help. If they name "
+            "many, look at DNS and the network of this server."
+        ),
+        "zajil queue list",
+    ),
+    AlertKind.CERTIFICATE: AlertText(
+        mark("A certificate has not been renewed: {subject}"),
+        mark(
+            "The certificate of {subject} ends on {end_ms}. After that, mail programs and "
+            "browsers refuse to connect."
+        ),
+        mark("Renew it. The server reads the new file by itself."),
+        "zajil tls show",
+    ),
+    AlertKind.DNS: AlertText(
+        mark("DNS records have changed: {subject}"),
+        mark(
+            "These records of {subject} were right before, and are missing or different now: "
+            "{records}"
+        ),
+        mark("Correct them in the zone of the domain, unless they were changed on purpose."),
+        "zajil dns check {subject}",
+    ),
+    AlertKind.DKIM_KEY: AlertText(
+        mark("Mail is sent without a signature: {subject}"),
+        mark(
+            "The domain {subject} has no DKIM key that signs. Many servers treat its mail as spam."
+        ),
+        mark("Publish the record of its key; the key signs as soon as the record is found."),
+        "zajil dkim keys {subject} --check",
+    ),
+    AlertKind.WORKERS: AlertText(
+        mark("Processes of the server end again and again"),
+        mark("{count} worker processes ended within {window_age}. They were replaced."),
+        mark("The log says how they ended. Please report it as a fault of the program."),
+        "journalctl -u zajil -p warning -n 50",
+    ),
+    AlertKind.STORE: AlertText(
+        mark("The store is damaged"),
+        mark("The nightly check found {count} faults in the store. The first of them: {faults}"),
+        mark("Copy the data folder before you repair anything, and look at the disk."),
+        "zajil store check",
+    ),
+}
+STILL, OVER = mark("Still: {title}"), mark("Over: {title}")
+SINCE, ENDED = mark("Since {begun_ms}."), mark("It began on {begun_ms} and is over.")
+RUN = mark("Run: {command}")
+FOOTER = mark("The section [alerts] of the configuration says who gets these messages, and when.")
+TEST_TITLE = mark("A test: alerts arrive")
+TEST_TEXT = mark("This is a test of the alerts of this server. There is no problem.")
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenAlert:
+    """A condition in words."""
+
+    title: str
+    text: str
+    advice: str
+    command: str
+
+
+def speak(condition: AlertCondition, language: Speaker, zone: tzinfo = UTC) -> SpokenAlert:
+    """Return a condition in a language."""
+    text = TEXTS[condition.kind]
+    values = {"subject": _isolated(condition.subject, language)}
+    for name, fact in condition.facts.items():
+        values[name] = _isolated(_spell(name, fact, language, zone), language)
+    return SpokenAlert(
+        fill(text.title, language, values),
+        fill(text.text, language, values),
+        fill(text.advice, language, values),
+        _plain(text.command, {**condition.facts, "subject": condition.subject}),
+    )
+
+
+def fill(text: str, language: Speaker, values: Mapping[str, str]) -> str:
+    """Return a text of the catalogs with its places filled; a fact that is missing is a dash."""
+    return language.gettext(text).format_map(_Known(values))
+
+
+class _Known(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return "-"  # an older version stored the condition
+
+
+def _plain(command: str, values: Mapping[str, Fact]) -> str:
+    return command.format_map(_Known({name: str(value) for name, value in values.items()}))
+
+
+def _spell(name: str, fact: Fact, language: Speaker, zone: tzinfo) -> str:
+    if isinstance(fact, int):
+        if name.endswith("_bytes"):
+            return language.size(fact)
+        if name.endswith("_age"):
+            return language.duration(fact)
+        if name.endswith("_ms"):
+            return spell_moment(fact, language, zone)
+    return str(fact)
+
+
+def spell_moment(at_ms: int, language: Speaker, zone: tzinfo = UTC) -> str:
+    """Return a time in words, with its zone where the reader could not know it."""
+    return language.moment(at_ms, zone) + (" UTC" if zone is UTC else "")
+
+
+def _isolated(text: str, language: Speaker) -> str:
+    """Keep names of domains and English reasons from turning the words around them."""
+    return f"{_ISOLATE}{text}{_POP}" if language.direction == "rtl" else text

@@ -1,0 +1,164 @@
+"""Finds the conditions of the machine, the queue, certificates, keys and the store.
+
+A finder returns what it found, or ``None`` where that cannot be known now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from zajil.config.options_monitor import AlertOptions
+from zajil.core.clock import Clock
+from zajil.monitor.conditions import DAY_MS, AlertCondition, AlertKind, Fact
+from zajil.monitor.state import Ending
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.people.dkim_keys import KeyState, list_dkim_keys
+from zajil.store.people.domains import list_domains
+from zajil.store.queue.queue_counts import late_mail
+from zajil.store.repair.check import find_damage
+
+Facts = Mapping[str, Fact]
+Found = Sequence[AlertCondition] | None
+Find = Callable[[], Awaitable[Found]]
+
+_MOST_SHOWN = 3
+_ENDS_SOON_MS = 14 * DAY_MS
+_WINDOW_MS = 600_000
+_MOST_DEATHS = 3
+"""Within ten minutes; a single one is told by the log."""
+_STEP_PAUSE_SECONDS = 0.2
+"""Between two queries of the nightly check, so that mail goes on beside it."""
+_NIGHT_HOUR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AlertWatch:
+    """One finder, and how often it looks."""
+
+    kinds: frozenset[AlertKind]
+    """All that it finds."""
+    find: Find
+    seconds: float = 300.0
+
+
+async def find_full_disk(folder: Path, options: AlertOptions, reserve: int) -> Found:
+    """Compare the free space with ``alerts.disk_free`` and the reserve."""
+    disk = await asyncio.to_thread(os.statvfs, folder)
+    free = disk.f_bavail * disk.f_frsize
+    facts: Facts = {"free_bytes": free, "reserve_bytes": reserve, "folder": str(folder)}
+    if free < reserve:
+        return [AlertCondition(AlertKind.DISK_FULL, "", facts)]
+    return [AlertCondition(AlertKind.DISK, "", facts)] if free < options.disk_free else []
+
+
+async def find_late_mail(store: Store, options: AlertOptions, clock: Clock) -> Found:
+    """Find mail that waits for longer than ``alerts.queue_age``."""
+    now_ms = clock.now_ms()
+    before_ms = now_ms - options.queue_age_ms
+    late = await store.read(lambda conn: late_mail(conn, before_ms, now_ms, _MOST_SHOWN))
+    if late.oldest_ms is None:
+        return []
+    reasons = "; ".join(f"{reason or 'not tried yet'} ({count})" for reason, count in late.reasons)
+    facts: Facts = {"count": late.number, "oldest_age": now_ms - late.oldest_ms, "reasons": reasons}
+    return [AlertCondition(AlertKind.QUEUE, "", facts)]
+
+
+async def find_ending_certificates(
+    certificates: Callable[[], Awaitable[Sequence[Ending]]], clock: Clock
+) -> Found:
+    """Find certificates that should have been renewed: two weeks or a sixth of their life before
+    the end, whichever is less. Those that renew themselves do so much earlier."""
+    now_ms = clock.now_ms()
+    return [
+        AlertCondition(AlertKind.CERTIFICATE, one.name, {"end_ms": one.not_after_ms})
+        for one in await certificates()
+        if one.not_after_ms - now_ms
+        < min(_ENDS_SOON_MS, (one.not_after_ms - one.not_before_ms) // 6)
+    ]
+
+
+async def find_unsigned_domains(store: Store, clock: Clock) -> Found:
+    """Find domains without a key that signs; a new one has a day to get its record published."""
+    keys = await store.read(list_dkim_keys)
+    domains = await store.read(list_domains)
+    signed = {key.domain for key in keys if key.state is KeyState.ACTIVE}
+    new_ms = clock.now_ms() - DAY_MS
+    fresh = {key.domain for key in keys if key.created_ms > new_ms}
+    return [
+        AlertCondition(AlertKind.DKIM_KEY, one.ascii_name)
+        for one in domains
+        if one.ascii_name not in signed | fresh
+    ]
+
+
+@dataclass(slots=True)
+class WorkerWatch:
+    """Finds out whether workers die again and again; remembers ten minutes."""
+
+    deaths: Callable[[], float]
+    """How many died since the start."""
+    clock: Clock
+    _seen: deque[tuple[int, float]] = field(default_factory=deque)
+
+    async def find(self) -> Found:
+        """Look at the count again."""
+        now_ms = self.clock.now_ms()
+        self._seen.append((now_ms, self.deaths()))
+        while self._seen[0][0] < now_ms - _WINDOW_MS:
+            self._seen.popleft()
+        died = int(self._seen[-1][1] - self._seen[0][1])
+        if died < _MOST_DEATHS:
+            return []
+        return [AlertCondition(AlertKind.WORKERS, "", {"count": died, "window_age": _WINDOW_MS})]
+
+
+@dataclass(slots=True)
+class NightlyCheck:
+    """Checks the rows of the store and the files of messages, once each night."""
+
+    store: Store
+    clock: Clock
+    _next_ms: int | None = None
+
+    async def find(self) -> Found:
+        """Check now, if it is time; else say that nothing new is known."""
+        now_ms = self.clock.now_ms()
+        if self._next_ms is None:
+            self._next_ms = next_night_ms(now_ms)
+        if now_ms < self._next_ms:
+            return None
+        self._next_ms = next_night_ms(now_ms)
+        return await self.check()
+
+    async def check(self) -> Found:
+        """Check now; takes as long as it takes, in a thread of its own."""
+
+        def pause(_done: int, _total: int) -> None:
+            time.sleep(_STEP_PAUSE_SECONDS)
+
+        try:
+            found = await asyncio.to_thread(
+                find_damage, self.store, is_served=True, progress=pause, is_light=True
+            )
+        except StoreUnavailable:
+            return None
+        if not found:
+            return []
+        shown = "; ".join(f"{one.what} {one.reason}" for one in found[:_MOST_SHOWN])
+        return [AlertCondition(AlertKind.STORE, "", {"count": len(found), "faults": shown})]
+
+
+def next_night_ms(now_ms: int) -> int:
+    """Return when it is three in the morning next, by the clock of this machine."""
+    now = datetime.fromtimestamp(now_ms / 1000).astimezone()
+    night = now.replace(hour=_NIGHT_HOUR, minute=0, second=0, microsecond=0)
+    night = night if night > now else night + timedelta(days=1)
+    return int(night.timestamp() * 1000)
