@@ -14,6 +14,7 @@ from zajil.monitor.http import MonitorServer
 from zajil.monitor.meter_table import MeterRow
 from zajil.monitor.scrape import write_metrics
 from zajil.monitor.state import Ending, StateReader
+from zajil.monitor.tracing import Tracer
 from zajil.resolver.client import Resolver
 from zajil.store.engine.errors import StoreFull, StoreUnavailable
 from zajil.store.engine.open import Store
@@ -41,6 +42,20 @@ def watch(row: MeterRow, store: Store, resolver: Resolver) -> None:
 
     store.writer.watch = note_batch
     resolver.note = note
+
+
+def begin_tracing(resources: WorkerResources) -> Tracer | None:
+    """Return what sends traces; ``None``: no collector is configured."""
+    configuration = resources.configuration
+    if configuration.tracing.endpoint is None:
+        return None
+    add = None if resources.meters is None else resources.meters.counter(meters.SPANS)
+
+    def count(result: str, number: int) -> None:
+        if add is not None:
+            add((result,), number)
+
+    return Tracer(configuration.tracing, configuration.server.hostname, count)
 
 
 def count_connections(row: MeterRow | None, service: str) -> Callable[[], None] | None:

@@ -22,7 +22,7 @@ except ImportError:
     uvloop = None  # type: ignore[assignment]
 
 from zajil.app.listeners import record_floods
-from zajil.app.monitoring import watch
+from zajil.app.monitoring import begin_tracing, watch
 from zajil.app.reload import take_over
 from zajil.app.resources import WorkerResources
 from zajil.app.services import make_parts
@@ -38,6 +38,7 @@ from zajil.mailauth.mark_certificate import MarkRoots
 from zajil.monitor.counting import EventCounter
 from zajil.monitor.meter_table import MeterRow, MeterTable
 from zajil.monitor.meters import START
+from zajil.monitor.tracing import Tracer
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionTable
 from zajil.net.log import EventLog
@@ -57,6 +58,8 @@ from zajil.tls.keeper import TlsKeeper
 
 _COLLECT_AFTER = (700, 10, 10)
 """Python's defaults; the command line sets another for the time of its imports."""
+_TRACE_SECONDS = 5.0
+"""How long the last traces may take when a worker ends."""
 _SWITCH_INTERVAL_SECONDS = 0.0005
 """The writer's thread must get its turn beside a busy loop."""
 
@@ -126,6 +129,8 @@ class Worker:
         self._log_events: EventLog | None = None
         self._counter: EventCounter | None = None
         """``None``: nobody asked for metrics."""
+        self._tracer: Tracer | None = None
+        """``None``: no traces are sent."""
 
     async def run(self, pipes: WorkerPipes) -> int:
         """Serve until the supervisor says stop; returns the exit status."""
@@ -178,7 +183,9 @@ class Worker:
         store.observe(functools.partial(self._observe, traffic))
         store.directory.hostname = self.configuration.server.hostname
         await store.directory.load()
-        parts = await make_parts(self._resources(store, traffic))
+        resources = self._resources(store, traffic)
+        self._tracer = begin_tracing(resources)
+        parts = await make_parts(resources)
         tasks = [asyncio.create_task(part) for part in parts.runs]
         stopped = asyncio.create_task(stop.wait())
         os.write(pipes.ready_fd, bytes([self.number]))
@@ -191,6 +198,8 @@ class Worker:
         for task in (*tasks, stopped):
             task.cancel()
         await asyncio.gather(*tasks, stopped, return_exceptions=True)
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close, _TRACE_SECONDS)
 
     def _observe(self, traffic: TrafficCounter, batches: Sequence[EventBatch]) -> None:
         if self._log_events is not None:
@@ -198,6 +207,8 @@ class Worker:
         traffic.count(batches)
         if self._counter is not None:
             self._counter.count(batches)
+        if self._tracer is not None:
+            self._tracer.tell(batches)
 
     def _begin_to_count(self, store: Store, resolver: Resolver) -> MeterRow | None:
         """Count in the row of this worker, if somebody asks for metrics."""

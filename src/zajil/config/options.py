@@ -16,7 +16,7 @@ from zajil.config.options_acme import DnsProviderOptions
 from zajil.config.options_check import CheckOptions
 from zajil.config.options_group import Options
 from zajil.config.options_keys import KeyOptions
-from zajil.config.options_monitor import AlertOptions, LogOptions
+from zajil.config.options_monitor import AlertOptions, LogOptions, TracingOptions
 from zajil.config.options_public import ClientOptions, MtaStsOptions
 from zajil.config.options_server import (
     DnsOptions,
@@ -310,6 +310,7 @@ class Configuration(Options):
     tracking: TrackingOptions = TrackingOptions()
     log: LogOptions = LogOptions()
     alerts: AlertOptions = AlertOptions()
+    tracing: TracingOptions = TracingOptions()
 
     @model_validator(mode="after")
     def _routes_lead_elsewhere(self) -> Self:

@@ -1,4 +1,4 @@
-"""Options of what operators watch a server by: the log, alerts."""
+"""Options of what operators watch a server by: the log, alerts, traces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from zajil.config.kinds import Duration, FilePath, MailAddress, Size
+from zajil.config.kinds import Duration, FilePath, MailAddress, Secret, Size, WebAddress
 from zajil.config.options_group import Options
 from zajil.core.units import parse_duration, parse_size
 from zajil.tracking.audit import AUDIT_EVENTS
@@ -86,4 +86,29 @@ class AlertOptions(Options):
         True,
         description="Look up the DNS records of all domains daily, and report records that were "
         "right and are missing or different.",
+    )
+
+
+class TracingOptions(Options):
+    """``[tracing]``: the journey of each mail as a trace for OpenTelemetry."""
+
+    endpoint: WebAddress | None = Field(
+        None,
+        examples=["http://127.0.0.1:4318/v1/traces"],
+        description="Address of a collector that takes OTLP over HTTP; default: no traces are "
+        "sent. Needs the extra 'tracing'.",
+    )
+    headers: dict[str, Secret] = Field(
+        default_factory=dict,
+        examples=[{"authorization": "Bearer secret"}],
+        description="Table of header fields for the collector, such as an authorization. A value "
+        "may be in a file of its own, like other secrets.",
+    )
+    sample_ratio: float = Field(
+        1.0, ge=0, le=1, description="Share of the mails that have a trace: 0.1 is one in ten."
+    )
+    addresses: bool = Field(
+        False,
+        description="Include addresses of senders, recipients and clients, names of mailboxes and "
+        "replies of other servers.",
     )

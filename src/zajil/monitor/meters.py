@@ -75,7 +75,7 @@ CHECKS: Mapping[str, tuple[str, ...]] = {
 CHORES = (
     *("history", "tracking", "traffic", "expunged messages", "held accounts", "quotas"),
     *("deleted messages", "DMARC reports received", "DMARC reports sent", "threads"),
-    *("learned words", "alerts"),
+    *("learned words", "alerts", "MTA-STS policies"),
 )
 """Background tasks that are done again and again, by the name that their lease has."""
 _SERVICES = (*(one.value for one in Service), OTHER)

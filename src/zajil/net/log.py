@@ -52,6 +52,7 @@ def set_up_log(options: LogOptions) -> None:
         logging.getLogger(f"zajil.{area}").setLevel(own.upper())
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # monitor.tracing tells it once
 
 
 def shut_log() -> None:

@@ -20,6 +20,7 @@ from zajil.check.verdict.signals import SIGNALS
 from zajil.config.options import Configuration
 from zajil.config.options_server import ServerOptions
 from zajil.core.domain import is_public_name
+from zajil.monitor.tracing import MISSING, has_library
 from zajil.operations.as_user import first_unreadable, python_paths
 from zajil.operations.run import WrongUser, as_server_user, find_user
 from zajil.store.engine.errors import StoreUnavailable
@@ -72,8 +73,10 @@ def find_mistakes(configuration: Configuration, file: Path, now_ms: int) -> list
 
 
 def must_mend(configuration: Configuration) -> Iterator[Finding]:
-    """Return what keeps a server from running: no such user, or a Python that it cannot read."""
+    """Return what keeps a server from running: a user, a Python, a library."""
     server = configuration.server
+    if configuration.tracing.endpoint is not None and not has_library():
+        yield Finding("tracing.endpoint", MISSING)
     try:
         user = _user(server)
     except WrongUser as error:
@@ -162,6 +165,8 @@ def _permissions(configuration: Configuration, file: Path) -> Iterator[Finding]:
 
 def _store(configuration: Configuration) -> Iterator[Finding]:
     server = configuration.server
+    if configuration.tracing.endpoint is not None and not has_library():
+        yield Finding("tracing.endpoint", MISSING)
     try:
         user = _user(server)
     except WrongUser:
