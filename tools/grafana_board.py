@@ -231,6 +231,10 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
                 ),
             ),
             Panel(
+                "Conditions that need an operator",
+                ((_now("zajil_alerts", by="kind"), "{{kind}}"),),
+            ),
+            Panel(
                 "Faults, ended workers",
                 (
                     (_rate("zajil_faults_total", "instance"), "faults {{instance}}"),

@@ -27,6 +27,8 @@ from zajil.web.language import OWN_LANGUAGE, load_languages
 LOOK_SECONDS = 60.0
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
+_DNS_DELAY = 600.0
+"""A start, which mail waits for, needs DNS and this worker for other things."""
 
 
 def alert_keeper(resources: WorkerResources) -> AlertKeeper:
@@ -77,7 +79,7 @@ def _watches(resources: WorkerResources) -> Sequence[AlertWatch]:
         watches.append(AlertWatch(frozenset({AlertKind.DKIM_KEY}), find, _HOUR))
     if options.dns:
         find_dns = functools.partial(_find_dns, resources)
-        watches.append(AlertWatch(frozenset({AlertKind.DNS}), find_dns, _DAY))
+        watches.append(AlertWatch(frozenset({AlertKind.DNS}), find_dns, _DAY, _DNS_DELAY))
     return watches
 
 

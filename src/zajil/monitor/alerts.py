@@ -130,7 +130,7 @@ class AlertKeeper:
         """
         now_ms = self.letters.mailer.clock.now_ms()
         for number, watch in enumerate(self.watches):
-            if now_ms >= self._due.get(number, 0):
+            if now_ms >= self._due.setdefault(number, now_ms + watch.first_seconds * 1000):
                 found = await watch.find()
                 if found is not None:
                     self._found[number] = found

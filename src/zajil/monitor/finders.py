@@ -47,6 +47,8 @@ class AlertWatch:
     """All that it finds."""
     find: Find
     seconds: float = 300.0
+    first_seconds: float = 0.0
+    """Before it looks for the first time."""
 
 
 async def find_full_disk(folder: Path, options: AlertOptions, reserve: int) -> Found:
