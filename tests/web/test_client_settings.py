@@ -414,6 +414,7 @@ def test_what_cannot_sign_does_not(authority: TestAuthority) -> None:
     assert not can_sign(CertificateAndKey(pair.certificate, other))
     assert not can_sign(CertificateAndKey(pair.certificate, b"no key"))
     assert not can_sign(CertificateAndKey(b"no certificate", pair.key))
+    assert sign_profile(b"profile", CertificateAndKey(b"no certificate", pair.key)) == b"profile"
 
 
 # ---- which servers -------------------------------------------------------------------------------

@@ -5,9 +5,11 @@ A profile contains no password: the device asks for it.
 
 from __future__ import annotations
 
+import functools
 import plistlib
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zajil.core.address import Address
@@ -15,6 +17,7 @@ from zajil.operations.mail_servers import MailServer
 from zajil.tls.context import CertificateAndKey
 
 if TYPE_CHECKING:
+    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -77,18 +80,21 @@ def make_profile(
     return plistlib.dumps(profile)
 
 
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """What signs."""
+
+    certificate: x509.Certificate
+    chain: list[x509.Certificate]
+    key: RSAPrivateKey | EllipticCurvePrivateKey
+
+
 def can_sign(pair: CertificateAndKey) -> bool:
     """Whether a device can know who signed with a certificate: an authority issued it.
 
     Keys other than RSA and ECDSA cannot sign (RFC 5652), nor can what is no certificate.
     """
-    from cryptography import x509
-
-    try:
-        own, *_ = x509.load_pem_x509_certificates(pair.certificate)
-    except ValueError:
-        return False
-    return own.issuer != own.subject and _signing_key(pair) is not None
+    return _signer(pair) is not None
 
 
 def sign_profile(profile: bytes, pair: CertificateAndKey) -> bytes:
@@ -96,28 +102,37 @@ def sign_profile(profile: bytes, pair: CertificateAndKey) -> bytes:
 
     Args:
         profile: of ``make_profile``.
-        pair: ``can_sign`` it; its chain goes into the signature.
+        pair: of the server, its chain goes into the signature. If it cannot sign, the profile is
+            returned as it is.
     """
-    from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.serialization import pkcs7
 
-    own, *others = x509.load_pem_x509_certificates(pair.certificate)
-    key = _signing_key(pair)
-    if key is None:
+    signer = _signer(pair)
+    if signer is None:
         return profile
-    builder = pkcs7.PKCS7SignatureBuilder(profile, [(own, key, hashes.SHA256(), None)], others)
+    builder = pkcs7.PKCS7SignatureBuilder().set_data(profile)
+    builder = builder.add_signer(signer.certificate, signer.key, hashes.SHA256())
+    for one in signer.chain:
+        builder = builder.add_certificate(one)
     # As bytes: the other form would change the ends of lines.
     return builder.sign(serialization.Encoding.DER, [pkcs7.PKCS7Options.Binary])
 
 
-def _signing_key(pair: CertificateAndKey) -> RSAPrivateKey | EllipticCurvePrivateKey | None:
+# Security: anyone may ask for a profile, and to check an RSA key takes up to 100 ms.
+@functools.lru_cache(maxsize=2)
+def _signer(pair: CertificateAndKey) -> _Signer | None:
+    """Read a certificate and its key; ``None``: they cannot sign."""
+    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
+        own, *others = x509.load_pem_x509_certificates(pair.certificate)
         key = load_pem_private_key(pair.key, None)
     except (ValueError, TypeError):
         return None
-    return key if isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey) else None
+    if own.issuer == own.subject or not isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey):
+        return None
+    return _Signer(own, others, key)

@@ -13,7 +13,6 @@ from zajil.core.address import Address, BadAddress, parse_address
 from zajil.core.domain import BadDomain
 from zajil.web.client_settings.apple_profile import (
     PROFILE_TYPE,
-    can_sign,
     make_profile,
     sign_profile,
 )
@@ -59,9 +58,9 @@ def settings_routes(services: WebServices) -> list[BaseRoute]:
 
 
 def profile_response(services: WebServices, profile: bytes) -> Response:
-    """Return a configuration profile as a file, signed if the certificate can sign."""
+    """Return a configuration profile as a file, signed if the server's certificate can sign."""
     pair = services.certificate()
-    if pair is not None and can_sign(pair):
+    if pair is not None:
         profile = sign_profile(profile, pair)
     headers = {"Content-Disposition": 'attachment; filename="mail.mobileconfig"'}
     return Response(profile, media_type=PROFILE_TYPE, headers=headers)
