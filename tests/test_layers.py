@@ -20,7 +20,7 @@ LAYERS = [
     {"net"},
     {"resolver"},
     {"store"},
-    {"check", "route", "login", "keys"},
+    {"certificates", "check", "route", "login", "keys"},
     {"accept"},
     {"receive", "deliver", "read", "reports", "monitor"},
     {"submit"},

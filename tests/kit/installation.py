@@ -70,7 +70,7 @@ def running_installation(
 @contextmanager
 def serving(
     made: SetUp,
-    tls: tuple[Path, Path],
+    tls: tuple[Path, Path] | None,
     *settings: str,
     workers: int = 2,
     environment: dict[str, str] | None = None,
@@ -81,7 +81,7 @@ def serving(
 
     Args:
         made: an installation that nobody serves.
-        tls: certificate and key.
+        tls: certificate and key; ``None``: what the configuration names.
         settings: options as ``--set`` takes them; they win.
         workers: how many processes serve.
         environment: beside our own.
@@ -91,7 +91,8 @@ def serving(
     options = [f"server.workers={workers}", "log.level=warning"]
     options += ["limits.sessions_per_address=0", "limits.sessions_per_network=0"]
     options += ["limits.sessions_per_account=0"]
-    options += [f"tls.certificate={tls[0]}", f"tls.key={tls[1]}"]
+    if tls is not None:
+        options += [f"tls.certificate={tls[0]}", f"tls.key={tls[1]}"]
     options += [f'listen.{service}=["127.0.0.1:0"]' for service in _SERVICES]
     options += ["listen.http=[]", "listen.https=[]"]
     arguments = [part for option in [*options, *settings] for part in ("--set", option)]

@@ -18,7 +18,6 @@ from zajil.store.people.certificates import (
     OrderFailed,
     Presented,
     RenewalTime,
-    account_uri,
     find_challenge,
     forget_certificates,
     keep_acme_account,
@@ -75,11 +74,12 @@ def test_the_first_key_of_an_account_stays(store: Store) -> None:
     """A process that was killed before it learned its address registers the same key again."""
     url = "https://ca.test/dir"
     store.write_now(keep_acme_account, AcmeAccount(url, b"one", None, NOW_MS))
-    assert store.read_now(lambda conn: account_uri(conn, url)) is None
-    store.write_now(keep_acme_account, AcmeAccount(url, b"two", "https://ca.test/1", NOW_MS))
+    assert store.read_now(lambda conn: load_acme_account(conn, "https://other.test/")) is None
+    store.write_now(
+        keep_acme_account, AcmeAccount(url, b"two", "https://ca.test/1", NOW_MS, "ca.test")
+    )
     found = store.read_now(lambda conn: load_acme_account(conn, url))
-    assert found == AcmeAccount(url, b"one", "https://ca.test/1", NOW_MS)
-    assert store.read_now(lambda conn: account_uri(conn, "https://other.test/")) is None
+    assert found == AcmeAccount(url, b"one", "https://ca.test/1", NOW_MS, "ca.test")
 
 
 def test_a_failure_keeps_the_certificate_and_a_success_forgets_it(store: Store) -> None:

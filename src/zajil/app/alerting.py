@@ -52,7 +52,7 @@ def find_language(code: str) -> Speaker:
 def _watches(resources: WorkerResources) -> Sequence[AlertWatch]:
     store, clock, configuration = resources.store, resources.clock, resources.configuration
     options, reserve = configuration.alerts, configuration.store.free_space_reserve
-    certificates = functools.partial(list_certificates, resources.server_tls)
+    certificates = functools.partial(list_certificates, resources)
 
     def deaths() -> float:
         return sum(resources.meter_table.values(WORKER_DEATHS).values())

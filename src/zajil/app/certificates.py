@@ -1,23 +1,112 @@
-"""Certificates while a worker runs: files that change, and those that end soon."""
+"""Certificates while a worker runs: files and the store, what changes, and what ends soon."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
+from zajil.app.chores import Chore
+from zajil.app.resources import WorkerResources
+from zajil.certificates.listing import list_all
+from zajil.certificates.order import Orders
+from zajil.certificates.upkeep import CertificateUpkeep
+from zajil.config.options import Configuration
 from zajil.core.clock import Clock
 from zajil.net.logger import get_logger
+from zajil.resolver.client import Resolver
+from zajil.store.engine.batch import CERTIFICATES
+from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, record_events
-from zajil.tls.certificate import DAY_MS, CertificateFacts, read_certificate
-from zajil.tls.context import BadCertificate
+from zajil.store.people.certificates import load_challenge_certificates, load_presented
+from zajil.tls.certificate import DAY_MS, CertificateFacts
+from zajil.tls.context import CertificateAndKey
 from zajil.tls.keeper import TlsKeeper
+from zajil.tls.self_signed import make_self_signed
 from zajil.tracking.events import CertificateEnding
 
 WATCH_SECONDS = 60.0
 _TOLD_DAYS = (1, 3, 7, 14)
 """Days before the end of a certificate on which a warning is logged."""
 _EXPIRED = -1
+
+
+def make_keeper(configuration: Configuration, now_ms: int) -> TlsKeeper | None:
+    """Load the own files; with ``[acme]`` and without files, begin with a self-signed certificate.
+
+    Returns:
+        ``None``: neither is configured, and the server has no TLS.
+
+    Raises:
+        BadCertificate: a file cannot be used.
+    """
+    own, hostname = configuration.tls.own_files, configuration.server.hostname
+    if not own and configuration.acme.directory is None:
+        return None
+    fallback = None if own else make_self_signed((hostname,), now_ms)
+    return TlsKeeper(own, hostname=hostname, fallback=fallback)
+
+
+class StoredCertificates:
+    """Presents the certificates of the store in one worker, and answers challenges."""
+
+    def __init__(self, store: Store, tls: TlsKeeper) -> None:
+        self._store = store
+        self._tls = tls
+
+    async def load(self) -> None:
+        """Load them; call it before the listeners accept.
+
+        Raises:
+            StoreUnavailable: those from before stay.
+        """
+        presented, challenges = await self._store.read(
+            lambda conn: (load_presented(conn), load_challenge_certificates(conn))
+        )
+        pairs = [
+            {one.name: CertificateAndKey(one.chain, one.private_key) for one in found}
+            for found in (presented, challenges)
+        ]
+        self._tls.offer(pairs[0])
+        self._tls.answer(pairs[1])
+
+    async def run(self) -> None:
+        """Load them again after each change; until cancelled."""
+        changed = asyncio.Event()
+        unsubscribe = self._store.changes.subscribe(CERTIFICATES, changed.set)
+        try:
+            while True:
+                await changed.wait()
+                changed.clear()
+                try:
+                    await self.load()
+                except StoreUnavailable:
+                    changed.set()
+                    await asyncio.sleep(1)
+        finally:
+            unsubscribe()
+
+
+def certificate_chore(resources: WorkerResources, tls: TlsKeeper) -> Chore:
+    """Return the background task that obtains and renews certificates."""
+    configuration, clock = resources.configuration, resources.clock
+    # An answer from before the record was written would be worth nothing.
+    anew = Resolver(configuration.dns.model_copy(update={"cache_size": 0}), clock, resources.random)
+    orders = Orders(
+        resources.store, configuration.acme, configuration.dns_provider, anew.resolve, clock
+    )
+    upkeep = CertificateUpkeep(
+        resources.store,
+        configuration.acme,
+        orders,
+        resources.resolver.resolve,
+        clock,
+        resources.random,
+        hostname=configuration.server.hostname,
+        has_own=tls.has_own,
+    )
+    return Chore("certificates", upkeep.run)
 
 
 async def watch_own_files(tls: TlsKeeper, seconds: float = WATCH_SECONDS) -> None:
@@ -35,26 +124,29 @@ async def watch_own_files(tls: TlsKeeper, seconds: float = WATCH_SECONDS) -> Non
         await asyncio.sleep(seconds)
 
 
-async def watch_ends(store: Store, clock: Clock, tls: TlsKeeper) -> None:
+async def watch_ends(store: Store, clock: Clock, configuration: Configuration) -> None:
     """Warn 14, 7, 3 and 1 days before a certificate ends, and daily once it has ended.
 
-    Looks at the files at once and then once a day. Runs until it is cancelled.
+    Looks at the files and the store at once and then once a day. Runs until it is cancelled.
     """
     told: Mapping[str, int] = {}
     while True:
-        found = await asyncio.to_thread(_read_all, tls)
-        told = await tell_of_ends(store, clock, found, told)
+        with suppress(StoreUnavailable):
+            found = await read_all_facts(store, clock, configuration)
+            told = await tell_of_ends(store, clock, found, told)
         await asyncio.sleep(DAY_MS / 1000)
 
 
-def _read_all(tls: TlsKeeper) -> dict[str, CertificateFacts]:
-    found = {}
-    for path in tls.own_certificates:
-        try:
-            found[str(path)] = read_certificate(path)
-        except BadCertificate:  # ``watch_own_files`` tells it
-            continue
-    return found
+async def read_all_facts(
+    store: Store, clock: Clock, configuration: Configuration
+) -> dict[str, CertificateFacts]:
+    """Return all certificates of this server by their files or host names.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    listed = await store.read(lambda conn: list_all(conn, configuration, clock.now_ms()))
+    return {one.file or one.name: one.facts for one in listed if one.facts is not None}
 
 
 async def tell_of_ends(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Sequence
 
+from zajil.app.certificates import read_all_facts
 from zajil.app.resources import WorkerResources
 from zajil.dns.flow import Answer
 from zajil.monitor import meters
@@ -18,9 +18,6 @@ from zajil.monitor.tracing import Tracer
 from zajil.resolver.client import Resolver
 from zajil.store.engine.errors import StoreFull, StoreUnavailable
 from zajil.store.engine.open import Store
-from zajil.tls.certificate import read_certificate
-from zajil.tls.context import BadCertificate
-from zajil.tls.keeper import TlsKeeper
 
 
 def watch(row: MeterRow, store: Store, resolver: Resolver) -> None:
@@ -82,7 +79,7 @@ def monitor_server(resources: WorkerResources) -> MonitorServer:
         clock=clock,
         reserve=resources.configuration.store.free_space_reserve,
         sessions=resources.sessions,
-        certificates=functools.partial(list_certificates, resources.server_tls),
+        certificates=functools.partial(list_certificates, resources),
     )
 
     async def metrics() -> bytes:
@@ -91,16 +88,12 @@ def monitor_server(resources: WorkerResources) -> MonitorServer:
     return MonitorServer(metrics, Health(store, clock))
 
 
-async def list_certificates(tls: TlsKeeper | None) -> Sequence[Ending]:
+async def list_certificates(resources: WorkerResources) -> Sequence[Ending]:
     """List the certificates of this server, one for each name that is first in one."""
-    if tls is None:
-        return ()
+    store, clock = resources.store, resources.clock
+    facts = await read_all_facts(store, clock, resources.configuration)
     found: dict[str, Ending] = {}
-    for path in tls.own_certificates:
-        try:
-            facts = await asyncio.to_thread(read_certificate, path)
-        except BadCertificate:
-            continue
-        name = facts.names[0] if facts.names else path.name
-        found.setdefault(name, Ending(name, facts.not_before_ms, facts.not_after_ms))
+    for source, one in facts.items():
+        name = one.names[0] if one.names else source
+        found.setdefault(name, Ending(name, one.not_before_ms, one.not_after_ms))
     return tuple(found.values())

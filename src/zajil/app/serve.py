@@ -13,6 +13,7 @@ from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
+from zajil.app.certificates import make_keeper
 from zajil.app.open_files import allow_open_files, files_needed
 from zajil.app.reload import differing_options, take_over
 from zajil.app.resources import ACCOUNTS
@@ -40,7 +41,6 @@ from zajil.store.engine.folder import ServerLock, claim_folder
 from zajil.store.engine.life import Prepared, prepare_store
 from zajil.tls.certificate import read_mark_roots
 from zajil.tls.context import BadCertificate, client_context
-from zajil.tls.keeper import TlsKeeper
 from zajil.web.language import load_languages
 
 SERVICES = tuple(ListenOptions.model_fields)
@@ -163,10 +163,12 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
             sockets[name] = [
                 bind_for_workers(address, workers, configuration.net) for address in addresses
             ]
-        server_tls = TlsKeeper(tls.own_files, hostname=server.hostname) if tls.own_files else None
+        server_tls = make_keeper(configuration, SystemClock().now_ms())
         need_tls = [name for name in Service if name.has_implicit_tls and sockets[name]]
         if server_tls is None and need_tls:
-            raise CannotStart(f"listen.{need_tls[0]} requires tls.certificate and tls.key")
+            raise CannotStart(
+                f"listen.{need_tls[0]} requires tls.certificate and tls.key, or acme.directory"
+            )
         client_tls = client_context(tls.ca_file, verify=True)
         mark_roots = read_mark_roots(configuration.web.bimi_roots)
         _become(server.user)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from zajil.app.certificates import watch_ends, watch_own_files
+from zajil.app.certificates import StoredCertificates, watch_ends, watch_own_files
 from zajil.app.chores import ChoreRunner
 from zajil.app.listeners import imap_service, pop3_service, smtp_service
 from zajil.app.monitoring import monitor_server
@@ -39,6 +39,10 @@ async def make_parts(resources: WorkerResources) -> Parts:
     store = resources.store
     login = _login_service(resources)
     parts = Parts()
+    if resources.server_tls is not None and resources.configuration.acme.directory is not None:
+        stored = StoredCertificates(store, resources.server_tls)
+        await stored.load()
+        parts.runs.append(stored.run())
     for name in SMTP_SERVICES:
         await _listen(parts, smtp_service(resources, login, name), resources.sockets[name])
     for name in IMAP_SERVICES:
@@ -71,7 +75,7 @@ async def make_parts(resources: WorkerResources) -> Parts:
     if resources.server_tls is not None:
         parts.runs.append(watch_own_files(resources.server_tls))
         if resources.worker == 0:
-            parts.runs.append(watch_ends(store, resources.clock, resources.server_tls))
+            parts.runs.append(watch_ends(store, resources.clock, resources.configuration))
     chores = ChoreRunner(store, resources.worker, make_chores(resources))
     parts.runs.append(chores.run())
     parts.drains.append(chores.drain)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from zajil.accept.held_notice import notify_of_held_accounts
 from zajil.accept.quota_notice import notify_of_full_mailboxes
 from zajil.app.alerting import LOOK_SECONDS, alert_keeper
+from zajil.app.certificates import certificate_chore
 from zajil.app.chores import Chore, repeated
 from zajil.app.monitoring import note_success
 from zajil.app.resources import WorkerResources, guarded_fetcher, own_mailer
@@ -82,6 +83,8 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
     if resources.signer is not None:
         keys = KeyUpkeep(store, resources.resolver.resolve, configuration.keys, clock)
         chores.append(Chore("signing keys", keys.run))
+    if configuration.acme.directory is not None and resources.server_tls is not None:
+        chores.append(certificate_chore(resources, resources.server_tls))
     if resources.checks.knowledge is not None:
         learner = learner_of(resources.checks.knowledge.history, hostname)
         trainer = Trainer(store, configuration.check.words, clock, [learner])

@@ -41,9 +41,7 @@ def web_servers(resources: WorkerResources, login: LoginService) -> list[WebServ
         made.append(WebServer(make_pages, sockets[Service.WEB], rules))
     if sockets[Service.HTTPS] and tls is not None:
         rules = _connection_rules(resources, Service.HTTPS)
-        made.append(
-            WebServer(make_pages, sockets[Service.HTTPS], rules, lambda _hello: tls.web_context)
-        )
+        made.append(WebServer(make_pages, sockets[Service.HTTPS], rules, tls.web_context_for))
     if sockets[Service.HTTP]:
         plain = PlainHttp(
             _challenge_finder(resources.store), services.names, _https_port(services.public_url)

@@ -12,7 +12,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from zajil.config.kinds import BadOption, Duration, IpAddress, Size
-from zajil.config.options_acme import DnsProviderOptions
+from zajil.config.options_acme import AcmeOptions, DnsProviderOptions
 from zajil.config.options_check import CheckOptions
 from zajil.config.options_group import Options
 from zajil.config.options_keys import KeyOptions
@@ -296,6 +296,7 @@ class Configuration(Options):
     keys: KeyOptions = KeyOptions()
     store: StoreOptions = StoreOptions()
     tls: TlsOptions = TlsOptions()
+    acme: AcmeOptions = AcmeOptions()
     dns: DnsOptions = DnsOptions()
     dns_provider: DnsProviderOptions = DnsProviderOptions()
     limits: LimitOptions = LimitOptions()

@@ -98,7 +98,7 @@ def all_records(
     Raises:
         NoSuchDomain: one is not a domain of this server.
     """
-    facts = find_facts(configuration)
+    facts = find_facts(configuration, conn)
     names = list(domains) or [one.ascii_name for one in list_domains(conn)]
     return {name: records_for(name, configuration, show_keys(conn, name), facts) for name in names}
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
+from zajil.certificates.listing import tlsa_hashes
 from zajil.config.options import Configuration
 from zajil.net.own_addresses import public_addresses
+from zajil.store.engine.reader import Snapshot
+from zajil.store.people.certificates import load_acme_account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,19 +39,25 @@ class ServerFacts:
 NOTHING_KNOWN = ServerFacts()
 
 
-def find_facts(configuration: Configuration) -> ServerFacts:
-    """Look at this machine and its files; what cannot be read is left out."""
+def find_facts(configuration: Configuration, conn: Snapshot | None = None) -> ServerFacts:
+    """Look at this machine, its files and its store; what cannot be read is left out.
+
+    Args:
+        configuration: of the server.
+        conn: of the store, for what an authority issued; ``None``: there is none yet.
+    """
     return ServerFacts(
-        addresses=tuple(public_addresses()), tls_keys=_own_keys(configuration.tls.certificate)
+        addresses=tuple(public_addresses()),
+        tls_keys=tlsa_hashes(conn, configuration),
+        issuer=None if conn is None else _issuer(conn, configuration),
     )
 
 
-def _own_keys(certificate: Path | None) -> tuple[str, ...]:
-    if certificate is None:
-        return ()
-    try:
-        first = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
-    except (OSError, ValueError):
-        return ()
-    key = first.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return (hashlib.sha256(key).hexdigest(),)
+def _issuer(conn: Snapshot, configuration: Configuration) -> Issuer | None:
+    acme = configuration.acme
+    if acme.directory is None:
+        return None
+    account = load_acme_account(conn, acme.directory)
+    if account is None or account.uri is None or account.caa_domain is None:
+        return None
+    return Issuer(domain=account.caa_domain, account_uri=account.uri, challenge=acme.challenge)

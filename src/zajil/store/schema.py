@@ -790,6 +790,7 @@ acme_account = sa.Table(
     sa.Column("directory", KEY, primary_key=True),  # address
     sa.Column("private_key", sa.LargeBinary, nullable=False),  # PKCS #8 in PEM
     sa.Column("uri", sa.Text),  # null: not registered yet
+    sa.Column("caa_domain", sa.Text),  # of the authority in CAA records; null: unknown
     sa.Column("created_ms", NUMBER, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -33,6 +33,8 @@ KeyFiles = tuple[Path, Path]
 """PEM files: a certificate with its chain, and its key."""
 _MAIL: tuple[str, ...] = ()
 _WEB = ("http/1.1",)
+_CHALLENGE = ("acme-tls/1",)
+"""RFC 8737 section 4: the authority asks for this protocol alone."""
 
 
 class NoCertificate(Invalid):
@@ -64,6 +66,7 @@ class TlsKeeper:
         self._hostname = hostname
         self._own = [_OwnFiles(files) for files in own]
         self._offered: dict[str, _Served] = {}
+        self._challenges: dict[str, _Served] = {}
         first = self._own[0].served if self._own else None
         if first is None and fallback is not None:
             first = _Served(fallback)
@@ -81,6 +84,32 @@ class TlsKeeper:
     def web_context(self) -> ssl.SSLContext:
         """What the next handshake of HTTPS uses; it answers ALPN with ``http/1.1``."""
         return self._bases[_WEB]
+
+    def web_context_for(self, hello: bytes) -> ssl.SSLContext:
+        """Return what a handshake of HTTPS uses: another context for an authority that checks a
+        challenge (TLS-ALPN-01, RFC 8737), which is recognized only while one waits for it.
+
+        Args:
+            hello: the first bytes of the client.
+        """
+        if not self._challenges or _CHALLENGE[0].encode() not in hello:
+            return self.web_context
+        first = next(iter(self._challenges.values()))
+        context = server_context_of(first.pair, _CHALLENGE)
+        context.sni_callback = self._choose_challenge
+        return context
+
+    def answer(self, challenges: Mapping[str, CertificateAndKey]) -> None:
+        """Answer these challenges of TLS-ALPN-01 from now on, and no others.
+
+        Args:
+            challenges: host name to the certificate that the authority looks for.
+        """
+        self._challenges = {name: _Served(pair) for name, pair in challenges.items()}
+
+    def has_own(self, name: str) -> bool:
+        """Whether an own file has a certificate for a name."""
+        return any(wanted in own.served.names for wanted in _patterns(name) for own in self._own)
 
     @property
     def own_certificates(self) -> tuple[Path, ...]:
@@ -141,8 +170,7 @@ class TlsKeeper:
     def _named(self, name: str | None) -> _Served | None:
         if not name:
             return None
-        exact = name.lower().rstrip(".")
-        wildcard = "*." + exact.partition(".")[2]
+        exact, wildcard = _patterns(name)
         for wanted in (exact, wildcard):
             for own in self._own:
                 if wanted in own.served.names:
@@ -168,6 +196,21 @@ class TlsKeeper:
             connection.context = self._find(name).context(protocols)
         except BadCertificate:
             connection.context = self._fallback.context(protocols)
+
+    def _choose_challenge(
+        self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext
+    ) -> int | None:
+        served = self._challenges.get((name or "").lower())
+        if served is None:
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        connection.context = served.context(_CHALLENGE)
+        return None
+
+
+def _patterns(name: str) -> tuple[str, str]:
+    """Return a name and the wildcard that fits it (RFC 9525 section 6.3: one label)."""
+    exact = name.lower().rstrip(".")
+    return exact, "*." + exact.partition(".")[2]
 
 
 class _Served:

@@ -34,6 +34,8 @@ class AcmeAccount:
     uri: str | None
     """``None``: not registered yet."""
     created_ms: int
+    caa_domain: str | None = None
+    """Name of the authority in CAA records (RFC 8659); ``None``: it does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,11 @@ def keep_acme_account(tx: Connection, items: Sequence[AcmeAccount]) -> list[None
         if tx.execute(sa.select(acme_account.c.directory).where(known)).first() is None:
             tx.execute(sa.insert(acme_account).values(asdict(item)))
         elif item.uri is not None:
-            tx.execute(sa.update(acme_account).where(known).values(uri=item.uri))
+            tx.execute(
+                sa.update(acme_account)
+                .where(known)
+                .values(uri=item.uri, caa_domain=item.caa_domain)
+            )
     return [None] * len(items)
 
 
@@ -138,12 +144,6 @@ def load_acme_account(conn: Connection, directory: str) -> AcmeAccount | None:
     query = sa.select(acme_account).where(acme_account.c.directory == directory)
     row = conn.execute(query).one_or_none()
     return None if row is None else AcmeAccount(**row._mapping)
-
-
-def account_uri(conn: Connection, directory: str) -> str | None:
-    """Return the address of our account at an authority, for CAA records (RFC 8657)."""
-    account = load_acme_account(conn, directory)
-    return None if account is None else account.uri
 
 
 def list_certificates(conn: Connection) -> list[CertificateRow]:

@@ -17,7 +17,7 @@ from zajil.operations.dkim_keys import make_first_keys, revoke_keys, rotate_keys
 from zajil.operations.dns_advice import records_for
 from zajil.operations.dns_check import ADVICE, CheckedRecord, check_dns, is_all_right
 from zajil.operations.domains import add_domain, remove_domain
-from zajil.operations.server_facts import find_facts
+from zajil.operations.server_facts import ServerFacts, find_facts
 from zajil.resolver.authority import Authorities
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.aliases import list_aliases
@@ -138,13 +138,14 @@ class DomainPages:
     ) -> Response:
         name = _domain_of(request)
 
-        def load(conn: Snapshot) -> tuple[DomainUse, list[DkimKeyRow], str]:
+        def load(conn: Snapshot) -> tuple[DomainUse, list[DkimKeyRow], str, ServerFacts]:
             require_domain(conn, name)
             use = next(one for one in list_domains(conn) if one.ascii_name == name)
-            return use, show_keys(conn, name), _catch_all(conn, f"*@{name}") or ""
+            facts = find_facts(self._configuration, conn)
+            return use, show_keys(conn, name), _catch_all(conn, f"*@{name}") or "", facts
 
-        use, keys, catch_all = await self._operations.read(load)
-        records = records_for(name, self._configuration, keys, find_facts(self._configuration))
+        use, keys, catch_all, facts = await self._operations.read(load)
+        records = records_for(name, self._configuration, keys, facts)
         checked = [CheckedRecord(one) for one in records]
         has_checked = "check" in request.query_params and self._resolve is not None
         if has_checked and self._resolve is not None:

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("directory", KEY, nullable=False),
         sa.Column("private_key", sa.LargeBinary(), nullable=False),
         sa.Column("uri", sa.Text()),
+        sa.Column("caa_domain", sa.Text()),
         sa.Column("created_ms", NUMBER, nullable=False),
         sa.PrimaryKeyConstraint("directory", name=op.f("pk_acme_account")),
         sqlite_with_rowid=False,

@@ -1,0 +1,23 @@
+"""What an operator does with the certificates of an authority."""
+
+from __future__ import annotations
+
+from zajil.core.actor import Actor
+from zajil.operations.context import OperationContext, require_admin
+from zajil.store.people.certificates import request_renewal
+
+
+async def renew_certificate(context: OperationContext, actor: Actor, name: str) -> None:
+    """Have a certificate renewed by the server that runs, or by the next one that does.
+
+    Args:
+        context: the store and what belongs to it.
+        actor: must be an administrator.
+        name: host name in ASCII form.
+
+    Raises:
+        NotAllowed: the actor is not an administrator.
+        NoSuchCertificate: no authority is asked for this name.
+    """
+    require_admin(actor)
+    await context.write(request_renewal, name)
