@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -198,6 +199,25 @@ def test_damage_is_found_at_night(store: Store, clock: FakeClock) -> None:
     first, clean, again, damaged = asyncio.run(story())
     assert (first, clean, again) == (None, [], None)
     assert damaged == [(AlertKind.STORE, 1)]
+
+
+def test_a_check_ends_when_the_server_does(tmp_path: Path, clock: FakeClock) -> None:
+    sqlite_store = open_test_store("sqlite", tmp_path, clock=clock)
+    threads: set[threading.Thread] = set()
+
+    async def story() -> None:
+        async with running(sqlite_store):
+            before = set(threading.enumerate())
+            task = asyncio.create_task(NightlyCheck(sqlite_store, clock).check())
+            while not threads:
+                await asyncio.sleep(0.01)
+                threads.update(set(threading.enumerate()) - before)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(story())  # it waits for the threads of ``to_thread``
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_night_is_three_in_the_morning() -> None:

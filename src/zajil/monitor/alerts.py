@@ -10,6 +10,7 @@ Laws:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -149,6 +150,8 @@ class AlertKeeper:
         seen = {alert.condition.key: alert.told_ms for alert in known}
         kept = (*changes.begun, *changes.lasting)
         ended = [alert.condition.key for alert in changes.ended]
+        # The first call compiles the catalogs of a server without pages: for about a second.
+        await asyncio.to_thread(self.letters.languages, "")
         try:
             mails = [
                 await self._mail(reader, changes, now_ms) for reader in await self.letters.readers()

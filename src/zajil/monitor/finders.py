@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -141,10 +141,12 @@ class NightlyCheck:
         return await self.check()
 
     async def check(self) -> Found:
-        """Check now; takes as long as it takes, in a thread of its own."""
+        """Check now, in a thread of its own; cancelled, it ends after its present step."""
+        stop = threading.Event()
 
         def pause(_done: int, _total: int) -> None:
-            time.sleep(_STEP_PAUSE_SECONDS)
+            if stop.wait(_STEP_PAUSE_SECONDS):
+                raise StoreUnavailable("the check was stopped")
 
         try:
             found = await asyncio.to_thread(
@@ -152,6 +154,8 @@ class NightlyCheck:
             )
         except StoreUnavailable:
             return None
+        finally:
+            stop.set()
         if not found:
             return []
         shown = "; ".join(f"{one.what} {one.reason}" for one in found[:_MOST_SHOWN])
