@@ -106,6 +106,21 @@ def test_roots_of_logos(check: Run, folder: Path) -> None:
     assert check(setting)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (("acme.challenge=dns-01",), "dns_provider.name: acme.challenge = 'dns-01' needs it"),
+        (("listen.http=[]",), "listen.http: acme.challenge = 'http-01' needs it"),
+        (("acme.challenge=tls-alpn-01", "listen.https=[]"), "listen.https: acme.challenge"),
+        ((), "is self-signed and has priority over a certificate of the authority"),
+    ],
+)
+def test_what_an_authority_needs(settings: tuple[str, ...], reason: str, check: Run) -> None:
+    bare = ("acme.directory=https://ca.test/dir", "acme.agree_terms=true")
+    _, out, err = check(*bare, *settings)
+    assert reason in out + err
+
+
 def test_a_key_of_another_certificate(check: Run, folder: Path) -> None:
     _install(folder, TestAuthority(folder), "mail.north.test", 90)
     shutil.copy(TestAuthority(folder).issue("other.test")[1], folder / "tls" / "key.pem")

@@ -120,6 +120,7 @@ def should_mend(configuration: Configuration, file: Path, now_ms: int) -> Iterat
                 nearest=nearest[0] if nearest else None,
             )
     yield from certificate_findings(configuration, now_ms)
+    yield from _acme(configuration)
     yield from _permissions(configuration, file)
 
 
@@ -134,6 +135,30 @@ def certificate_findings(configuration: Configuration, now_ms: int) -> Iterator[
                 if option == "tls.more" and one.problem is CertificateProblem.OTHER_NAME:
                     continue  # it is there for other names
                 yield Finding(option, f"{path}: {one.text}", is_warning=one.is_warning)
+
+
+def _acme(configuration: Configuration) -> Iterator[Finding]:
+    """Return what the challenges of ``[acme]`` need and do not find."""
+    acme, listen = configuration.acme, configuration.listen
+    if acme.directory is None:
+        return
+    if acme.challenge == "dns-01" and configuration.dns_provider.name is None:
+        yield Finding("dns_provider.name", "acme.challenge = 'dns-01' needs it")
+    for challenge, service, port in (("http-01", "http", 80), ("tls-alpn-01", "https", 443)):
+        if acme.challenge == challenge and not getattr(listen, service):
+            reason = (
+                f"acme.challenge = '{challenge}' needs it: the authority connects to port {port}"
+            )
+            yield Finding(f"listen.{service}", reason)
+    for path, _ in configuration.tls.own_files:
+        with contextlib.suppress(BadCertificate):  # told by ``_tls_files``
+            facts = read_certificate(path)
+            if facts.self_signed and facts.fits(configuration.server.hostname):
+                reason = (
+                    f"{path} is self-signed and has priority over a certificate of the authority: "
+                    "remove tls.certificate and tls.key"
+                )
+                yield Finding("tls.certificate", reason, is_warning=True)
 
 
 def _permissions(configuration: Configuration, file: Path) -> Iterator[Finding]:
@@ -230,5 +255,6 @@ def _holds_secrets(configuration: Configuration) -> bool:
         configuration.login.token_client_secret,
         configuration.smarthost.password,
         configuration.dns_provider.options,
+        configuration.acme.eab_hmac_key,
     )
     return configuration.store.url != "sqlite" or any(secrets)
