@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 
 from kit.certificates import TestAuthority
 from kit.marks import MarkAuthority
+from kit.zone_server import zone_server
 from zajil.cli.main import main
 from zajil.operations.as_user import first_unreadable, python_paths
 
@@ -325,3 +327,48 @@ def test_a_server_is_not_started_with_a_python_that_it_cannot_read(
         assert done.returncode == 1
         assert "server.user: the user nobody cannot read " in done.stderr
         assert "Traceback" not in done.stderr
+
+
+# ---- the machine and its network -----------------------------------------------------------------
+
+
+def test_a_port_of_another_program(check: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        status, _, said = check(f'listen.smtp=["{address}"]')
+    assert status == 1
+    assert re.search(rf"listen\.smtp: port \d+ is in use by .*\(pid {os.getpid()}\)", said)
+
+
+def test_addresses_that_cannot_be_used(check: Run) -> None:
+    status, _, said = check('listen.smtp=["192.0.2.7:0", "127.0.0.1:5", "127.0.0.1:5"]')
+    assert status == 1
+    assert "listen.smtp: 192.0.2.7 is not an address of this machine" in said
+    assert "127.0.0.1:5 stands in listen.smtp already" in said
+
+
+def test_networks_that_are_too_wide(check: Run) -> None:
+    wide = 'net.proxy_peers=["0.0.0.0/0", "10.0.0.0/8", "::/0"]'
+    status, _, said = check(wide, 'web.trusted_proxies=["0.0.0.0/1"]')
+    assert status == 0
+    assert said.count("trusts a large part of the Internet") == 3
+    assert "10.0.0.0" not in said
+
+
+def test_a_name_server_that_does_not_answer(check: Run) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent, zone_server({}) as answers:
+        silent.bind(("127.0.0.1", 0))
+        dead = f"127.0.0.1:{silent.getsockname()[1]}"
+        status, _, said = check(f'dns.nameservers=["{answers}", "{dead}"]')
+    assert status == 0
+    assert f"dns.nameservers: {dead}: it did not answer within 2 seconds" in said
+    assert answers not in said
+
+
+def test_sizes_and_times_that_contradict_each_other(check: Run) -> None:
+    status, _, said = check(
+        "mail.quota=1MiB", "store.free_space_reserve=1MiB", "tracking.retention=1d"
+    )
+    assert status == 0
+    for option in ("mail.quota", "store.free_space_reserve", "tracking.retention"):
+        assert f": {option}: " in said

@@ -8,7 +8,8 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from zajil.net.listener import BindFailed, bind, bind_shared
+from zajil.net.listener import BindFailed, bind
+from zajil.net.listener_set import bind_shared
 from zajil.net.peer import make_peer, split_host_port
 from zajil.net.system import SystemClock, system_random
 

@@ -2,167 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import socket
-import ssl
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cryptography import x509
 
 from kit.certificates import TestAuthority
 from kit.load import descendants
-from zajil.app.reload import RELOADABLE
+from kit.reloaded import IMPLICIT_TLS, STARTTLS, install, running
+from zajil.app.reload import IN_PLACE
 from zajil.config.load import option_groups, own_options
 
 pytestmark = pytest.mark.timeout(180)
-
-_ZAJIL = [sys.executable, "-m", "zajil"]
-_WORKERS = 2
-_TLS = ("submissions", "imaps")
-_STARTTLS = {"smtp": b"STARTTLS\r\n", "submission": b"STARTTLS\r\n", "imap": b"a STARTTLS\r\n"}
-
-
-@dataclass(slots=True)
-class Server:
-    """One that runs, and its log as it comes."""
-
-    configuration: Path
-    process: subprocess.Popen[str]
-    addresses: dict[str, tuple[str, int]] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
-    _changed: threading.Condition = field(default_factory=threading.Condition)
-
-    def read_log(self) -> None:
-        """Read the log to its end, in a thread."""
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            with self._changed:
-                self.lines.append(line)
-                self._changed.notify_all()
-
-    def wait_for(self, pattern: str, after: int = 0) -> str:
-        """Wait for a line of the log."""
-
-        def find() -> str | None:
-            return next((one for one in self.lines[after:] if re.search(pattern, one)), None)
-
-        with self._changed:
-            self._changed.wait_for(lambda: find() is not None, 60)
-            found = find()
-        assert found is not None, (pattern, self.lines)
-        return found
-
-    def reload(self, answer: str) -> str:
-        """Send the signal, and wait for what the log says of it."""
-        before = len(self.lines)
-        self.process.send_signal(signal.SIGHUP)
-        return self.wait_for(answer, before)
-
-    def connect_tls(self, service: str) -> ssl.SSLSocket:
-        """Connect to a service with TLS from the first byte."""
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        plain = socket.create_connection(self.addresses[service], 30)
-        return context.wrap_socket(plain, server_hostname="any.test")
-
-    def name_of(self, service: str) -> str:
-        """Give the name in the certificate that a service presents."""
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with socket.create_connection(self.addresses[service], 30) as plain:
-            if service not in _TLS:
-                plain.recv(4096)
-                if service != "imap":
-                    plain.sendall(b"EHLO client.test\r\n")
-                    plain.recv(4096)
-                plain.sendall(_STARTTLS[service])
-                plain.recv(4096)
-            with context.wrap_socket(plain, server_hostname="any.test") as secure:
-                content = secure.getpeercert(binary_form=True)
-        assert content is not None
-        certificate = x509.load_der_x509_certificate(content)
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        (name,) = names.value.get_values_for_type(x509.DNSName)
-        return name
-
-    def await_name(self, name: str) -> None:
-        """Wait until each worker presents a certificate: the kernel chooses among them."""
-        for service in (*_TLS, *_STARTTLS):
-            in_a_row = 0
-            for _ in range(500):
-                in_a_row = in_a_row + 1 if self.name_of(service) == name else 0
-                if in_a_row == 8:
-                    break
-            assert in_a_row == 8, service
-
-
-@contextmanager
-def running(folder: Path, pair: tuple[Path, Path]) -> Iterator[Server]:
-    """Set up and serve; the certificate lies beside the configuration."""
-    subprocess.run([*_ZAJIL, "setup", "y.test", "--dir", str(folder)], check=True, stdout=-3)
-    install(folder, pair)
-    configuration = folder / "zajil.toml"
-    services = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "web")
-    text = configuration.read_text("utf-8")
-    text = re.sub(r"(?m)^\w+ = \[\"[^\n]*:\d+\"\]\n", "", text)  # what listens where
-    text = re.sub(
-        r"(?m)^\[listen\]$",
-        "[listen]\n" + "".join(f'{name} = ["127.0.0.1:0"]\n' for name in services),
-        text,
-    )
-    text = text.replace("[server]", f"[server]\nworkers = {_WORKERS}", 1)
-    configuration.write_text(text, "utf-8")
-    read, write = os.pipe()
-    command = [*_ZAJIL, "--config", str(configuration), "serve", "--ready-fd", str(write)]
-    with subprocess.Popen(command, pass_fds=(write,), stderr=subprocess.PIPE, text=True) as process:
-        os.close(write)
-        server = Server(configuration, process)
-        reader = threading.Thread(target=server.read_log)
-        reader.start()
-        try:
-            with open(read) as ready:
-                addresses = json.loads(ready.readline())
-            for name in services:
-                host, _, port = addresses[name][0].rpartition(":")
-                server.addresses[name] = (host, int(port))
-            yield server
-        finally:
-            process.terminate()
-            process.wait()
-            reader.join()
-
-
-def install(folder: Path, pair: tuple[Path, Path]) -> None:
-    """Put a certificate and its key in place of the old ones."""
-    for source, name in zip(pair, ("certificate.pem", "key.pem"), strict=True):
-        fresh = folder / "tls" / f"{name}.new"
-        fresh.write_bytes(source.read_bytes())
-        fresh.replace(folder / "tls" / name)
 
 
 def test_a_reload(authority: TestAuthority, tmp_path: Path) -> None:
     """One server for all: certificates, the log, what is broken, what waits, and the end."""
     folder = tmp_path / "mail"
     with running(folder, authority.issue("old.y.test")) as server:
-        workers = descendants([server.process.pid])[1:]
-        assert {server.name_of(service) for service in (*_TLS, *_STARTTLS)} == {"old.y.test"}
+        assert {server.name_of(service) for service in (*IMPLICIT_TLS, *STARTTLS)} == {"old.y.test"}
         idle = socket.create_connection(server.addresses["imap"], 30)
         assert idle.recv(4096).startswith(b"* OK")
         old = [server.connect_tls(service) for service in ("imaps", "submissions")]
 
         install(folder, authority.issue("new.y.test"))
         before = len(server.lines)
-        told = server.reload("configuration problem")  # it is for another name
+        told = server.reload("configuration problem.*certificate")  # it is for another name
         assert "tls.certificate" in server.wait_for(" reloaded ", before)
         assert "the certificate is for new.y.test, not for server.hostname, mail.y.test" in told
         server.await_name("new.y.test")
@@ -179,15 +48,17 @@ def test_a_reload(authority: TestAuthority, tmp_path: Path) -> None:
             mend()
 
         text = server.configuration.read_text("utf-8")
-        changed = text.replace("[log]", '[log]\nlevel = "warning"').replace(
-            "[queue]", '[queue]\nfirst_retry = "1m"'
-        )
-        server.configuration.write_text(changed, "utf-8")
-        assert "queue.first_retry" in server.reload("take effect at the next start")
+        text = text.replace("[queue]", '[queue]\nfirst_retry = "1m"')
+        server.configuration.write_text(text, "utf-8")
+        assert "generation=2" in server.reload("reloaded.*queue.first_retry")
+        text = text.replace("[log]", '[log]\nlevel = "warning"')
+        text = text.replace("[server]", '[server]\nuser = "nobody"')
+        server.configuration.write_text(text, "utf-8")
+        assert "server.user" in server.reload("take effect at the next start")
         assert not [line for line in server.lines if "log.level" in line and "next start" in line]
 
         # A worker that starts now has the new certificate, and the sessions of others go on.
-        victim = workers[0]
+        victim = descendants([server.process.pid])[-1]
         os.kill(victim, signal.SIGKILL)
         server.wait_for("starting another")
         server.await_name("new.y.test")
@@ -236,7 +107,7 @@ def void(value: object) -> None:
     """Give nothing for something."""
 
 
-@pytest.mark.parametrize("name", RELOADABLE)
+@pytest.mark.parametrize("name", IN_PLACE)
 def test_each_option_that_is_taken_over_says_so(name: str) -> None:
     group, _, option = name.rpartition(".")
     assert "SIGHUP" in (own_options(option_groups()[group])[option].description or "")
@@ -249,7 +120,7 @@ def test_no_other_option_says_so() -> None:
         for name, field_ in own_options(options).items()
         if "SIGHUP" in (field_.description or "")
     }
-    assert said == set(RELOADABLE)
+    assert said == set(IN_PLACE)
 
 
 def test_the_service_manager_is_told(tmp_path: Path, authority: TestAuthority) -> None:

@@ -75,7 +75,7 @@ def test_a_peer_that_goes_away_while_its_mail_is_committed(run: Run) -> None:
             server.gate.set()
             assert await server.reason() != "quit"
             assert server.reasons.empty()
-            assert server.service.session_count == 0
+            assert server.service.count() == 0
 
     run(main())
 
@@ -158,7 +158,7 @@ def test_drain_lets_a_mail_in_flight_end(
         assert (await client.line()).startswith("421 4.3.2 ")
         await draining
         assert await server.reason() == "shutdown"
-        assert server.service.session_count == 0
+        assert server.service.count() == 0
         with pytest.raises(OSError, match=r"."):
             await connect("127.0.0.1", server.port, timeout=SECONDS)
         await client.stream.close()

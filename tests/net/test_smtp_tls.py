@@ -98,7 +98,7 @@ def test_a_failed_handshake_ends_the_session_once(run: Run, authority: TestAutho
             with pytest.raises(ssl.SSLError):
                 await client.stream.start_tls(ssl.create_default_context(), "x.test", SECONDS)
             await server.reason()
-            assert server.service.session_count == 0
+            assert server.service.count() == 0
             assert server.reasons.empty()
 
     run(main())

@@ -9,18 +9,20 @@ from pathlib import Path
 import pytest
 
 from zajil.config.options_server import NetOptions
-from zajil.net.listener import BindFailed, bind_for_workers, bind_unix, name_of, remove_unix
+from zajil.net.listener import BindFailed, bind_unix, name_of
+from zajil.net.listener_set import ListenerSet
 
 
 def test_workers_share_one_socket(tmp_path: Path) -> None:
     path = tmp_path / "lmtp"
-    sockets = bind_for_workers(f"unix:{path}", 2, NetOptions(socket_mode="0600"))
+    listeners = ListenerSet()
+    bound = listeners.bind({"lmtp": [f"unix:{path}"]}, 2, NetOptions(socket_mode="0600"))
+    (sockets,) = bound.services["lmtp"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [name_of(sock) for sock in sockets] == [f"unix:{path}"] * 2
-    remove_unix(sockets[0])
+    listeners.adopt(bound)
+    listeners.close()
     assert not path.exists()
-    for sock in sockets:
-        sock.close()
 
 
 def test_a_file_left_behind_is_replaced(tmp_path: Path) -> None:

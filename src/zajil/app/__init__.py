@@ -1,7 +1,8 @@
 """Wires options, store, steps and listeners together; starts and stops them.
 
-Reading order: ``serve`` (the supervisor's side: bind, prepare, fork), ``open_files`` (how many a
-process may have), ``reload`` (SIGHUP), ``worker`` (one process), ``resources`` (what it makes its
+Reading order: ``serve`` (the start), ``shared`` (what is made before workers are forked),
+``running`` (the supervisor's side), ``reload`` (what a reload changes, and how), ``open_files``
+(how many a process may have), ``worker`` (one process), ``resources`` (what it makes its
 services from), ``services`` (which those are), ``listeners`` (the mail protocols), ``upkeep``
 (every chore and its interval), ``chores`` (which worker does a chore).
 

@@ -1,25 +1,56 @@
-"""What a running server applies of its configuration file at SIGHUP, and what it does not."""
+"""What a running server applies of its configuration file at a reload, and how.
+
+Certificates and log options are exchanged in each process. Everything else is read by a new
+generation of workers, but for the options that are marked with ``NEEDS_RESTART``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
-from zajil.config.load import option_names, option_value
+from zajil.app.shared import Shared, digest_files, make_shared
+from zajil.config.difference import differing_options, restart_options, with_options_of
 from zajil.config.options import Configuration
+from zajil.net.listener_set import NeedsRestart
 from zajil.net.log import set_up_log
 from zajil.tls.keeper import TlsKeeper
 
-RELOADABLE = (
+IN_PLACE = (
     *("tls.certificate", "tls.key", "tls.more"),
     *("log.level", "log.levels", "log.format", "log.file"),
 )
-"""Options that take effect at once; the text of each says so. The others need a restart."""
+"""Options that are exchanged in each process; the text of each says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadOutcome:
+    """What came of a reload, for the operator."""
+
+    ok: bool
+    changed: tuple[str, ...] = ()
+    """Options that took effect."""
+    restart: tuple[str, ...] = ()
+    """Options that differ, and take effect at the next start."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with the configuration otherwise."""
+    error: str | None = None
+    """Why it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """What a new generation of workers is made of."""
+
+    shared: Shared | None
+    """``None``: there is nothing for which new workers are needed."""
+    changed: tuple[str, ...]
+    restart: tuple[str, ...]
 
 
 def take_over(
     current: Configuration, new: Configuration, tls: TlsKeeper | None
 ) -> tuple[Configuration, list[str]]:
-    """Apply to this process what takes effect at once.
+    """Apply to this process what is exchanged in place.
 
     Args:
         current: what it runs with now.
@@ -47,8 +78,32 @@ def take_over(
     return taken, changed
 
 
-def differing_options(one: Configuration, other: Configuration) -> Iterator[str]:
-    """Name the options whose values differ, in the order of the manual."""
-    for name in option_names():
-        if option_value(one, name) != option_value(other, name):
-            yield name
+def make_successor(shared: Shared, new: Configuration) -> Successor:
+    """Open what new workers need for a configuration.
+
+    Args:
+        shared: what is in use now; ``take_over`` was called before.
+        new: what the file contains now.
+
+    Raises:
+        BindFailed, BadCertificate, CannotStart: it cannot be used; nothing was changed.
+    """
+    current = shared.configuration
+    restart = [name for name in restart_options() if name in set(differing_options(current, new))]
+    target = with_options_of(new, current, restart)
+    while True:
+        changed = list(differing_options(current, target))
+        files = digest_files(target)
+        changed += [name for name in files if files[name] != shared.files.get(name, files[name])]
+        if not changed:
+            return Successor(None, (), tuple(restart))
+        try:
+            successor = make_shared(shared.permanent, target, shared)
+        except NeedsRestart as error:
+            option = f"listen.{error.service}"
+            if option in restart:
+                raise
+            restart.append(option)
+            target = with_options_of(target, current, [option])
+        else:
+            return Successor(successor, tuple(dict.fromkeys(changed)), tuple(restart))

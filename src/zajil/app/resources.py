@@ -37,7 +37,9 @@ class WorkerResources:
 
     configuration: Configuration
     worker: int
-    """Number of the worker among those of its node, from 0."""
+    """Slot of the worker: no two that live on this node have the same."""
+    is_first: bool
+    """Whether it is the one of its generation that does what a node does once."""
     sockets: Mapping[str, Sequence[socket.socket]]
     """Its own listening sockets, by service."""
     sessions: Mapping[str, SessionTable]

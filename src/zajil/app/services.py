@@ -30,6 +30,15 @@ class Parts:
 
     runs: list[Coroutine[Any, Any, object]] = field(default_factory=list)
     """One that ends by itself ends the worker."""
+    duties: list[Coroutine[Any, Any, object]] = field(default_factory=list)
+    """The same, until other workers take over."""
+    leaves: list[Callable[[], None]] = field(default_factory=list)
+    """Each stops accepting connections, and leaves those alone that are open."""
+    yields: list[Callable[[float], Awaitable[object]]] = field(default_factory=list)
+    """Each begins nothing new, and returns when what is under way has ended, or is cut after a
+    number of seconds."""
+    session_counts: list[Callable[[], int]] = field(default_factory=list)
+    """Each returns how many connections are open."""
     drains: list[Callable[[float], Awaitable[object]]] = field(default_factory=list)
     """Each stops a part, within a number of seconds."""
 
@@ -57,9 +66,12 @@ async def make_parts(resources: WorkerResources) -> Parts:
     deliverer = _deliverer(resources)
     parts.runs.append(deliverer.run())
     parts.drains.append(deliverer.drain)
+    parts.yields.append(deliverer.drain)
     for server in web_servers(resources, login):
         parts.runs.append(server.run())
         parts.drains.append(server.drain)
+        parts.leaves.append(server.leave)
+        parts.session_counts.append(server.count)
     if resources.sockets[METRICS]:
         await _listen(parts, monitor_server(resources), resources.sockets[METRICS])
     parts.drains.append(_closing(resources.refusals))
@@ -74,11 +86,12 @@ async def make_parts(resources: WorkerResources) -> Parts:
         parts.drains.append(lambda _grace: scanners.close())
     if resources.server_tls is not None:
         parts.runs.append(watch_own_files(resources.server_tls))
-        if resources.worker == 0:
-            parts.runs.append(watch_ends(store, resources.clock, resources.configuration))
+        if resources.is_first:
+            parts.duties.append(watch_ends(store, resources.clock, resources.configuration))
     chores = ChoreRunner(store, resources.worker, make_chores(resources))
     parts.runs.append(chores.run())
     parts.drains.append(chores.drain)
+    parts.yields.append(chores.drain)
     return parts
 
 
@@ -141,11 +154,17 @@ class _Listens(Protocol):
 
     async def drain(self, seconds: float) -> None: ...
 
+    def leave(self) -> None: ...
+
+    def count(self) -> int: ...
+
 
 async def _listen(parts: Parts, service: _Listens, sockets: Sequence[socket.socket]) -> None:
     for sock in sockets:
         await service.serve(sock)
     parts.drains.append(service.drain)
+    parts.leaves.append(service.leave)
+    parts.session_counts.append(service.count)
 
 
 def _closing(refusals: RefusalBudget) -> Callable[[float], Awaitable[None]]:

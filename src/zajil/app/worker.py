@@ -5,14 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-import os
 import signal
 import socket
-import ssl
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Sequence
 
 from zajil.net.logger import get_logger
 
@@ -25,36 +21,32 @@ from zajil.app.listeners import record_floods
 from zajil.app.monitoring import begin_tracing, watch
 from zajil.app.reload import take_over
 from zajil.app.resources import WorkerResources
-from zajil.app.services import make_parts
+from zajil.app.services import Parts, make_parts
+from zajil.app.shared import Shared
 from zajil.app.traffic import TrafficCounter
 from zajil.check.learned.learned_checks import LearnedChecks
 from zajil.check.step import Checks
 from zajil.config.load import BadConfiguration
-from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
-from zajil.mailauth.mark_certificate import MarkRoots
 from zajil.monitor.counting import EventCounter
-from zajil.monitor.meter_table import MeterRow, MeterTable
+from zajil.monitor.meter_table import MeterRow
 from zajil.monitor.meters import START
 from zajil.monitor.tracing import Tracer
 from zajil.net.floods import RefusalBudget
-from zajil.net.limits import SessionTable
+from zajil.net.generation import WorkerPlace, WorkerState
 from zajil.net.log import EventLog
 from zajil.net.log_place import LogUnavailable
-from zajil.net.supervise import WorkerPipes
 from zajil.net.system import BufferedRandom, SystemClock
 from zajil.reports.dmarc.counts import DmarcCounts
 from zajil.resolver.client import Resolver
 from zajil.store.engine.errors import StoreUnavailable
-from zajil.store.engine.folder import ServerLock
 from zajil.store.engine.open import Store, open_store
 from zajil.store.mail.caps import make_caps
 from zajil.store.mail.tracking import EventBatch
 from zajil.store.reports.intervals import count_intervals
 from zajil.tls.context import BadCertificate
-from zajil.tls.keeper import TlsKeeper
 
 _COLLECT_AFTER = (700, 10, 10)
 """Python's defaults; the command line sets another for the time of its imports."""
@@ -62,50 +54,25 @@ _TRACE_SECONDS = 5.0
 """How long the last traces may take when a worker ends."""
 _SWITCH_INTERVAL_SECONDS = 0.0005
 """The writer's thread must get its turn beside a busy loop."""
+_BEAT_SECONDS = 10.0
+"""Between two signs of life."""
+_FIRST_LOOK_SECONDS, _LOOK_SECONDS = 0.1, 1.0
+"""Between two looks whether the last session has ended."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Shared:
-    """What the workers share; it is made before the fork."""
-
-    configuration: Configuration
-    """A reload replaces it, in each process for itself."""
-    workers: int
-    sockets: dict[str, list[list[socket.socket]]]
-    """For each service, for each of its addresses, one for each worker."""
-    sessions: dict[str, SessionTable]
-    server_tls: TlsKeeper | None
-    """``None``: no certificate is configured. A reload changes it, in each process for itself."""
-    client_tls: ssl.SSLContext
-    mark_roots: MarkRoots | None
-    """``None``: no logos of senders are shown."""
-    meters: MeterTable
-    """What the supervisor and the workers count, for metrics."""
-    lock: ServerLock
-    """Of the data folder; held until the last process has ended."""
-    load: Callable[[], Configuration]
-    """Reads the configuration anew; raises ``BadConfiguration``."""
-
-
-def close_sockets(sockets: dict[str, list[list[socket.socket]]]) -> None:
-    """Close the listening sockets of all workers."""
-    for listening in sockets.values():
-        for sock in chain.from_iterable(listening):
-            sock.close()
-
-
-def run_worker(shared: Shared, number: int, pipes: WorkerPipes) -> int:
+def run_worker(shared: Shared, place: WorkerPlace) -> int:
     """Serve in a process that was just forked; returns its exit status."""
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     gc.set_threshold(*_COLLECT_AFTER)
-    own = {
-        name: [sockets.pop(number) for sockets in listening]
-        for name, listening in shared.sockets.items()
-    }
-    close_sockets(shared.sockets)  # the others', or they would go on listening when those end
-    worker = Worker(shared, number, own)
+    worker = Worker(shared, place, shared.take_sockets(place.index))
     with asyncio.Runner(loop_factory=_new_loop) as runner:
-        return runner.run(worker.run(pipes))
+        return runner.run(worker.run())
+
+
+def _note_end(loop: asyncio.AbstractEventLoop, descriptor: int, event: asyncio.Event) -> None:
+    """Note that the other end of a pipe was closed: it can be read for ever now."""
+    loop.remove_reader(descriptor)
+    event.set()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -117,28 +84,35 @@ class Worker:
     """One worker process."""
 
     def __init__(
-        self, shared: Shared, number: int, sockets: dict[str, list[socket.socket]]
+        self, shared: Shared, place: WorkerPlace, sockets: dict[str, list[socket.socket]]
     ) -> None:
         self.shared = shared
+        self.place = place
         self.sockets = sockets
         self.configuration = shared.configuration
-        self.number = number
         self.clock: Clock = SystemClock()
         self.random: Random = BufferedRandom()
-        self.log = get_logger().bind(worker=number)
+        self.log = get_logger().bind(worker=place.slot)
         self._log_events: EventLog | None = None
         self._counter: EventCounter | None = None
         """``None``: nobody asked for metrics."""
         self._tracer: Tracer | None = None
         """``None``: no traces are sent."""
+        self._state = WorkerState.SERVES
+        self._stop = asyncio.Event()
+        """End now."""
+        self._retire = asyncio.Event()
+        """Accept no more, and end with the last session."""
 
-    async def run(self, pipes: WorkerPipes) -> int:
+    async def run(self) -> int:
         """Serve until the supervisor says stop; returns the exit status."""
         loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
+        pipes = self.place.pipes
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stop.set)
-        loop.add_reader(pipes.stop_fd, stop.set)
+            loop.add_signal_handler(name, self._stop.set)
+        watched = {pipes.stop_fd: self._stop, pipes.retire_fd: self._retire}
+        for descriptor, event in watched.items():
+            loop.add_reader(descriptor, _note_end, loop, descriptor, event)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         configuration = self.configuration
@@ -148,7 +122,7 @@ class Worker:
                 configuration.server.data_dir,
                 clock=self.clock,
                 random=self.random,
-                worker=self.number,
+                worker=self.place.slot,
                 caps=make_caps(configuration.limits, configuration.mail),
             )
             store.start(loop)
@@ -156,9 +130,10 @@ class Worker:
             self.log.error("cannot open the store", reason=str(error))
             return 1
         try:
-            await self._serve(store, stop, pipes)
+            await self._serve(store)
         finally:
-            loop.remove_reader(pipes.stop_fd)
+            for descriptor in watched:
+                loop.remove_reader(descriptor)
             await store.close()
         return 0
 
@@ -168,7 +143,7 @@ class Worker:
         before = shared.configuration.log
         try:
             shared.configuration, _ = take_over(
-                shared.configuration, shared.load(), shared.server_tls
+                shared.configuration, shared.permanent.load(), shared.server_tls
             )
         except (BadConfiguration, BadCertificate, LogUnavailable) as error:
             self.log.error("a worker cannot reload; it keeps its configuration", reason=str(error))
@@ -177,7 +152,7 @@ class Worker:
         if after != before:
             self._log_events = EventLog(after, self.clock)
 
-    async def _serve(self, store: Store, stop: asyncio.Event, pipes: WorkerPipes) -> None:
+    async def _serve(self, store: Store) -> None:
         traffic = TrafficCounter(store, self.clock)
         self._log_events = EventLog(self.shared.configuration.log, self.clock)
         store.observe(functools.partial(self._observe, traffic))
@@ -187,19 +162,72 @@ class Worker:
         self._tracer = begin_tracing(resources)
         parts = await make_parts(resources)
         tasks = [asyncio.create_task(part) for part in parts.runs]
-        stopped = asyncio.create_task(stop.wait())
-        os.write(pipes.ready_fd, bytes([self.number]))
-        done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {stopped}:
-            # A part that ends by itself is a fault of ours: end the process, let it be replaced.
-            self.log.error("a task of the worker ended unexpectedly", reason=repr(task.exception()))
-        grace = self.configuration.server.shutdown_grace_ms / 1000
+        duties = [asyncio.create_task(part) for part in parts.duties]
+        server = self.configuration.server
+        beats = asyncio.create_task(self._beat(server.worker_timeout_ms / 4000))
+        await self._wait_for([*tasks, *duties, beats], self._stop, self._retire)
+        for duty in duties:
+            duty.cancel()
+        if self._retire.is_set() and not self._stop.is_set():
+            await self._see_sessions_out(parts, [*tasks, beats])
+        grace = server.shutdown_grace_ms / 1000
         await asyncio.gather(*(drain(grace) for drain in parts.drains), return_exceptions=True)
-        for task in (*tasks, stopped):
+        for task in (*tasks, beats):
             task.cancel()
-        await asyncio.gather(*tasks, stopped, return_exceptions=True)
+        await asyncio.gather(*tasks, *duties, beats, return_exceptions=True)
         if self._tracer is not None:
             await asyncio.to_thread(self._tracer.close, _TRACE_SECONDS)
+
+    async def _wait_for(
+        self,
+        tasks: Sequence[asyncio.Task[object]],
+        *events: asyncio.Event,
+        seconds: float | None = None,
+    ) -> None:
+        """Wait for an event or some time, or until a task ends that should not."""
+        waits = [asyncio.create_task(event.wait()) for event in events]
+        done, _ = await asyncio.wait(
+            [*tasks, *waits], timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        for wait in waits:
+            wait.cancel()
+        for task in done.difference(waits):
+            # A part that ends by itself is a fault of ours: end the process, let it be replaced.
+            self.log.error("a task of the worker ended unexpectedly", reason=repr(task.exception()))
+            self._stop.set()
+
+    async def _beat(self, seconds: float) -> None:
+        """Show the supervisor that this process serves, until cancelled."""
+        pause = min(_BEAT_SECONDS, seconds or _BEAT_SECONDS)
+        while True:
+            self.place.pipes.report(self._state)
+            await asyncio.sleep(pause)
+
+    async def _see_sessions_out(self, parts: Parts, tasks: Sequence[asyncio.Task[object]]) -> None:
+        """Leave new work to other workers, and wait for the end of what we have."""
+        loop = asyncio.get_running_loop()
+        seconds = self.configuration.server.reload_grace_ms / 1000
+        end = loop.time() + seconds
+        for leave in parts.leaves:
+            leave()
+        self._state = WorkerState.LEFT
+        self.place.pipes.report(self._state)
+        # They are cut when the worker stops: ``parts.drains`` has them, too.
+        yields = [asyncio.ensure_future(give_up(seconds)) for give_up in parts.yields]
+        pause = _FIRST_LOOK_SECONDS
+        while not self._stop.is_set() and loop.time() < end:
+            is_idle = all(one.done() for one in yields)
+            if is_idle and not any(count() for count in parts.session_counts):
+                break
+            # A part that has nothing more to do may end now.
+            running = [task for task in tasks if not task.done()]
+            await self._wait_for([], self._stop, seconds=min(pause, max(end - loop.time(), 0)))
+            for task in running:
+                if task.done() and not task.cancelled() and task.exception() is not None:
+                    self.log.error(
+                        "a task of the worker ended unexpectedly", reason=repr(task.exception())
+                    )
+            pause = min(2 * pause, _LOOK_SECONDS)
 
     def _observe(self, traffic: TrafficCounter, batches: Sequence[EventBatch]) -> None:
         if self._log_events is not None:
@@ -214,7 +242,7 @@ class Worker:
         """Count in the row of this worker, if somebody asks for metrics."""
         if not self.configuration.listen.metrics:
             return None
-        row = self.shared.meters.worker(self.number)
+        row = self.shared.permanent.meters.worker(self.place.slot)
         row.set(START, value=self.clock.now_ms() / 1000)
         watch(row, store, resolver)
         self._counter = EventCounter(row)
@@ -228,9 +256,10 @@ class Worker:
         meters = self._begin_to_count(store, resolver)
         return WorkerResources(
             configuration=configuration,
-            worker=self.number,
+            worker=self.place.slot,
+            is_first=self.place.index == 0,
             sockets=self.sockets,
-            sessions=shared.sessions,
+            sessions=shared.permanent.sessions,
             server_tls=shared.server_tls,
             client_tls=shared.client_tls,
             mark_roots=shared.mark_roots,
@@ -249,6 +278,6 @@ class Worker:
             clock=self.clock,
             random=self.random,
             meters=meters,
-            meter_table=shared.meters,
+            meter_table=shared.permanent.meters,
             refusals=RefusalBudget(self.clock, functools.partial(record_floods, store)),
         )

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PLACES = {
     "setup": "setup:setup",
     "serve": "serve:serve",
+    "reload": "control:reload",
+    "status": "control:status",
     "lab": "lab:lab",
     "audit": "audit:audit",
     "domain": "domain:domain_app",

@@ -13,7 +13,7 @@ from zajil.cli.output import AsJson, print_json
 from zajil.core.errors import NOT_DONE
 
 if TYPE_CHECKING:
-    from zajil.operations.configuration import Finding
+    from zajil.operations.finding import Finding
 
 config_app = typer.Typer(name="config", help="The configuration file.", no_args_is_help=True)
 

@@ -32,7 +32,7 @@ def serve(
         typer.Option(help="Stop when this descriptor is closed at its other end.", hidden=True),
     ] = None,
 ) -> None:
-    """Run the server until SIGTERM or Ctrl-C; SIGHUP reloads certificate, key and log options.
+    """Run the server until SIGTERM or Ctrl-C; SIGHUP reloads the configuration.
 
     Exit status: 0 stopped, 1 it could not run, 2 the configuration has an error.
     """

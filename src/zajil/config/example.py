@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from zajil.config.kinds import Kind
+from zajil.config.kinds import NEEDS_RESTART, Kind
 from zajil.config.load import option_groups, own_options
 from zajil.config.options_group import Options
 from zajil.config.toml_text import toml_value
@@ -34,7 +34,7 @@ def example_file(chosen: Mapping[str, Any], title: str) -> str:
     for group, options in option_groups().items():
         lines += ["", "", *_comment(_purpose(options)), f"[{group}]"]
         for name, field in own_options(options).items():
-            lines += ["", *_comment(field.description or "")]
+            lines += ["", *_comment(_describe(field))]
             option = f"{group}.{name}"
             if option in chosen:
                 lines.append(f"{name} = {toml_value(chosen[option])}")
@@ -61,6 +61,8 @@ def reference_page() -> str:
         "Every option of the configuration file. Durations and sizes are written with a unit",
         '(`"30s"`, `"5d"`, `"25MiB"`). A table begins with its name in brackets: `[queue]`.',
         "`zajil config example` prints a file with all of them, `zajil config check` reads yours.",
+        "A reload applies changes to a running server without an interruption ([Change",
+        "options](../run/reload.md)); the options that take effect at the next start say so.",
     ]
     for group, purpose, options in option_texts():
         lines += ["", f"## {group}", "", purpose]
@@ -101,7 +103,7 @@ def option_texts() -> Iterator[tuple[str, str, list[OptionText]]]:
                     describe_kind(field),
                     field.is_required(),
                     default,
-                    field.description or "",
+                    _describe(field),
                 )
             )
         yield group, _purpose(options), texts
@@ -150,6 +152,12 @@ def _default_or_example(field: FieldInfo) -> str:
         if isinstance(mark, Kind):
             return toml_value(mark.show(default))
     return toml_value(default)
+
+
+def _describe(field: FieldInfo) -> str:
+    """Return the text of an option, and whether a reload applies it."""
+    text = field.description or ""
+    return f"{text} Takes effect at the next start." if NEEDS_RESTART in field.metadata else text
 
 
 def _purpose(options: type[Options]) -> str:

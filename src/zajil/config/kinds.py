@@ -37,6 +37,15 @@ class Kind:
     show: Callable[[Any], str] = str
 
 
+@dataclass(frozen=True, slots=True)
+class RestartMark:
+    """Marks an option that a reload cannot change."""
+
+
+NEEDS_RESTART = RestartMark()
+"""In the annotation of an option: it takes effect at the next start. All others are reloaded."""
+
+
 def _duration(value: Any) -> Any:
     return parse_duration(value) if isinstance(value, str) else _needs_unit(value)
 

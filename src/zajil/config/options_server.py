@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from zajil.config.kinds import (
+    NEEDS_RESTART,
     BadOption,
     DatabaseAddress,
     DomainName,
@@ -31,12 +32,12 @@ class ServerOptions(Options):
         description="Host name of this server, used in greetings, EHLO and Received fields. "
         "The PTR record of its address should contain the same name (RFC 5321 section 4.1.1.1).",
     )
-    data_dir: FilePath = Field(
+    data_dir: Annotated[FilePath, NEEDS_RESTART] = Field(
         examples=["data"],
         description="Folder for all persistent data: the SQLite database, large messages and "
         "keys. A relative path is relative to the folder of the configuration file.",
     )
-    user: str | None = Field(
+    user: Annotated[str | None, NEEDS_RESTART] = Field(
         None,
         examples=["zajil"],
         description="User to run as after the ports are opened. Required when the server is "
@@ -50,12 +51,22 @@ class ServerOptions(Options):
         description="Maximum time that mail transactions in progress may take to finish when "
         "the server stops.",
     )
+    reload_grace_ms: Duration = Field(
+        parse_duration("1h"),
+        description="Maximum time that sessions and deliveries of the old configuration may "
+        "go on after a reload; then they end as when the server stops.",
+    )
+    worker_timeout_ms: Duration = Field(
+        parse_duration("2m"),
+        description="Time after which a worker process that does not respond is killed and "
+        "replaced; 0: never.",
+    )
 
 
 class StoreOptions(Options):
     """``[store]``: storage of mail."""
 
-    url: DatabaseAddress = Field(
+    url: Annotated[DatabaseAddress, NEEDS_RESTART] = Field(
         "sqlite",
         description="Database: 'sqlite' for a file in server.data_dir, or a PostgreSQL "
         "address: 'postgresql://user@host/database?options=-csearch_path%3Dname'.",

@@ -82,14 +82,9 @@ _NO_SMARTHOST = SmarthostOptions()
 class Deliverer:
     """One worker's share of the queue; ``run`` starts it.
 
-    Made of: a store that is started; what answers DNS; the options ``[deliver]``, ``[queue]`` and
-    ``[smarthost]``; our host name; a client's context that verifies certificates (``None``: no TLS
-    at all); clock and random for schedules, ids, jitter; the number of this worker among those of
-    its node; what signs the DSNs we write (``None``: nothing is signed); and the MTA-STS policies
-    of other domains (``None``: they are not followed).
-
-    Its leases name the node and the number: the worker that takes a dead one's place has the same,
-    and frees what that one had leased.
+    Its leases name the node and ``worker``, the slot of the worker: the next one in the slot frees
+    what it had leased. ``tls`` verifies certificates (``None``: no TLS at all), ``random`` makes
+    schedules, ids and jitter, ``signer`` signs DSNs (``None``: nothing is signed).
     """
 
     def __init__(
@@ -171,8 +166,8 @@ class Deliverer:
                 await self._sleep()
         finally:
             unsubscribe()
-            renewing.cancel()
-            await self.drain(0)
+            await (self.drain(0) if self._ending is None else asyncio.shield(self._ending))
+            renewing.cancel()  # attempts that went on needed their leases
 
     async def run_due(self) -> None:
         """Deliver what is due now, and what becomes due meanwhile; for tests and by hand."""
@@ -192,24 +187,32 @@ class Deliverer:
     async def drain(self, seconds: float) -> None:
         """Claim no more, let attempts end, cut those that last longer, free what was not tried.
 
-        Whoever calls it while another call is under way waits for the end of that one.
+        May be called again meanwhile: the shorter time counts.
         """
         if self._ending is None:
-            self._ending = asyncio.create_task(self._end(seconds))
-        await asyncio.shield(self._ending)
+            self._ending = asyncio.create_task(self._end())
+        cut = asyncio.get_running_loop().call_later(seconds, self._cut)
+        try:
+            await asyncio.shield(self._ending)
+        finally:
+            cut.cancel()
 
-    async def _end(self, seconds: float) -> None:
-        self._stopping = self._settler.stopping = True
+    async def _end(self) -> None:
+        self._stopping = True
         self._woken.set()
         self._schedule.drop_all()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
-        for task in self._tasks:
-            task.cancel()  # once: what it does then is settle
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._settler.stopping = True
         await self._settler.finish()
         await self._connections.close()
         await self._free_leases()
+
+    def _cut(self) -> None:
+        """End the attempts under way; what has an answer is settled."""
+        if not self._settler.stopping:  # once: what a task does when it is cancelled is settle
+            self._settler.stopping = True
+            for task in self._tasks:
+                task.cancel()
 
     async def _free_leases(self) -> None:
         """Let others have what we, or who had our name before, claimed and did not settle."""
@@ -227,8 +230,7 @@ class Deliverer:
             return
         loop = asyncio.get_running_loop()
         if loop.time() < self._claim_after:
-            if self._pause is None:
-                self._pause = loop.call_at(self._claim_after, self._end_pause)
+            self._pause = self._pause or loop.call_at(self._claim_after, self._end_pause)
             return
         self._look = False
         self._left_out = crowded
@@ -245,11 +247,9 @@ class Deliverer:
 
     @property
     def _room(self) -> int:
-        """How many more recipients may be claimed."""
         return self._schedule.room - self._settler.unwritten
 
     def _has_room(self) -> bool:
-        """Return whether a claim is worth its cost."""
         return self._room >= max(self._schedule.capacity // 4, 1)
 
     def _end_pause(self) -> None:
@@ -287,7 +287,7 @@ class Deliverer:
     def _look_up(
         conn: Snapshot, claimed: Sequence[LeasedRecipient]
     ) -> tuple[dict[BlobId, BlobReader], int | None]:
-        """Return the small messages of what was claimed, and when the next recipient is due."""
+        """Return the small messages of what was claimed, and when the next is due."""
         return read_small(conn, claimed, _READ_AHEAD), next_due_ms(conn)
 
     async def _sleep(self) -> None:

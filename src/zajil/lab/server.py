@@ -15,7 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from zajil.app.serve import CannotStart, serve
+from zajil.app.serve import serve
+from zajil.app.shared import CannotStart
 from zajil.config.load import load_configuration
 from zajil.core.errors import Unavailable
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from zajil.monitor.health import Health
 from zajil.monitor.scrape import CONTENT_TYPE
+from zajil.net.acceptor import leave_server
 from zajil.net.logger import get_logger
 
 _MOST_CONNECTIONS = 50
@@ -50,12 +51,23 @@ class MonitorServer:
         self._metrics = metrics
         self._health = health
         self._servers: list[asyncio.Server] = []
+        self._sockets: list[socket.socket] = []
         self._open: set[asyncio.Task[None]] = set()
 
     async def serve(self, sock: socket.socket) -> None:
         """Begin to answer on a listening socket; ``drain`` ends it."""
         server = await asyncio.start_server(self._talk, sock=sock, limit=_MOST_HEADER)
         self._servers.append(server)
+        self._sockets.append(sock)
+
+    def leave(self) -> None:
+        """Accept no more; requests that have come are answered."""
+        for server, sock in zip(self._servers, self._sockets, strict=True):
+            leave_server(server, sock)
+
+    def count(self) -> int:
+        """Return how many requests are being answered."""
+        return len(self._open)
 
     async def drain(self, seconds: float) -> None:
         """Answer no new requests; wait for those that are being answered."""

@@ -8,5 +8,6 @@ refused), ``proxy_header`` and ``proxy`` (whose connection a proxy brings). The 
 ``line_transport`` (one connection), ``connection_table`` and ``line_service`` (all of a listener),
 ``smtp_service`` (the driver with SMTP; IMAP is ``read.imap.service``), ``simple_smtp`` (for
 programs that use Zajil as a library). ``stream`` (a client's
-connection, for deliver), ``supervise`` (worker processes), ``log``.
+connection, for deliver), ``log``. Processes: ``listener_set`` (listening sockets over reloads),
+``generation`` (the workers of one configuration), ``supervise`` (starts and replaces them).
 """

@@ -20,6 +20,7 @@ logger = get_logger()
 _ACCEPTS_PER_TURN = 64
 _RETRY_SECONDS = 1.0
 """Wait after accept() found no free file descriptor."""
+_LEAVE_SECONDS = 0.05
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -126,9 +127,30 @@ class LoopListener:
         self._is_resting = False
         await self.start()
 
+    def leave(self) -> None:
+        """Accept no more, and close the socket; connections that were accepted go on."""
+        self._copy.close()
+        if self._server is not None:
+            leave_server(self._server, self._sock)
+
     def close(self) -> None:
         """Accept no more, and close the socket."""
         if self._server is not None:
             self._server.close()
         self._sock.close()
         self._copy.close()
+
+
+def leave_server(server: asyncio.AbstractServer, sock: socket.socket) -> None:
+    """Close a server of the loop so that no connection is lost that it has accepted.
+
+    Python's own loop accepts first, and makes the connection in its next turn, which fails when
+    the server has been closed meanwhile. uvloop does both at once.
+    """
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, asyncio.SelectorEventLoop) and sock.fileno() >= 0:
+        loop.remove_reader(sock)
+        loop.call_later(_LEAVE_SECONDS, server.close)
+    else:
+        server.close()
+        sock.close()

@@ -7,7 +7,8 @@ memory that the workers share.
 Laws:
 - A worker writes its own row alone, so that there is no lock; it reads the sum of all rows. The sum
   may lack what others accept in this very moment: a cap is exceeded by a few at most.
-- The row of a worker that died is cleared by the one that takes its number.
+- The row of a worker that died is cleared by the one that takes its slot. A slot is a number that
+  no two living workers have, of whichever generation (``supervise``).
 - An address has a cell by its hash, which is secret and the same in all processes of one fork.
   Two addresses share a cell by chance only, and then a cap as well.
 """
@@ -42,34 +43,53 @@ class SessionLimits:
 
 
 class SessionTable:
-    """The counts of all workers; made before the fork, a table for each service."""
+    """The counts of all workers; made before the first fork, a table for each service.
 
-    def __init__(self, workers: int = 1) -> None:
-        memory = memoryview(mmap.mmap(-1, workers * _ROW * _CELL_SIZE)).cast("I")
-        self._rows = [memory[n * _ROW : (n + 1) * _ROW] for n in range(workers)]
+    Args:
+        slots: how many workers there may be at a time.
+    """
 
-    def caps(self, worker: int, limits: SessionLimits) -> SessionCaps:
-        """Return the caps as a worker applies them; what another one of its number left is gone."""
-        return SessionCaps(limits, self._rows, worker)
+    def __init__(self, slots: int = 1) -> None:
+        size = (1 + slots * _ROW) * _CELL_SIZE
+        memory = memoryview(mmap.mmap(-1, size)).cast("I")
+        self._used = memory[:1]
+        """How many slots, from 0, were ever given to a worker: only these are added up."""
+        self._rows = [memory[1 + n * _ROW : 1 + (n + 1) * _ROW] for n in range(slots)]
+
+    def caps(self, slot: int, limits: SessionLimits) -> SessionCaps:
+        """Return the caps as a worker applies them; what another one left in its slot is gone."""
+        self.use(slot)
+        return SessionCaps(limits, self._rows, slot, self._used)
+
+    def use(self, slot: int) -> None:
+        """Count a slot from now on; the supervisor does it before it forks the worker."""
+        if slot >= self._used[0]:
+            self._used[0] = slot + 1
 
     def count(self) -> int:
         """Sessions of all workers."""
-        return sum([row[0] for row in self._rows])
+        return sum([row[0] for row in self._rows[: self._used[0]]])
+
+    def clear(self, slot: int) -> None:
+        """Forget what a worker that has ended left behind."""
+        _clear(self._rows[slot])
 
 
 class SessionCaps:
     """Counts the sessions of one worker, and refuses those above a cap."""
 
-    def __init__(self, limits: SessionLimits, rows: Sequence[memoryview], worker: int) -> None:
+    def __init__(
+        self, limits: SessionLimits, rows: Sequence[memoryview], slot: int, used: memoryview
+    ) -> None:
         self._limits = limits
         self._rows = rows
-        self._own = rows[worker]
-        if self._own[0]:  # Invariant: it is counted up first and down last
-            self._own[:] = memoryview(bytes(_ROW * _CELL_SIZE)).cast("I")
+        self._used = used
+        self._own = rows[slot]
+        _clear(self._own)
 
     def admit(self, host: str) -> str:
         """Count a session of the address; else say which cap forbids it, and count nothing."""
-        limits, rows, own = self._limits, self._rows, self._own
+        limits, rows, own = self._limits, self._rows[: self._used[0]], self._own
         if limits.sessions and sum([row[0] for row in rows]) >= limits.sessions:
             return ALL_TAKEN
         address = network = 0
@@ -101,6 +121,11 @@ class SessionCaps:
     def count(self) -> int:
         """Sessions of this worker."""
         return int(self._own[0])
+
+
+def _clear(row: memoryview) -> None:
+    if row[0]:  # Invariant: it is counted up first and down last
+        row[:] = memoryview(bytes(_ROW * _CELL_SIZE)).cast("I")
 
 
 def limited_network(host: str) -> str:

@@ -62,10 +62,10 @@ class LineService:
         self._openings: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._revival: asyncio.Task[None] | None = None
+        self._has_left = False
 
-    @property
-    def session_count(self) -> int:
-        """Connections at this moment, those that have not been greeted yet included."""
+    def count(self) -> int:
+        """Return the number of connections, with those that have not been greeted yet."""
         return len(self._table.open) + len(self._openings)
 
     async def serve(self, sock: socket.socket) -> None:
@@ -83,10 +83,20 @@ class LineService:
         if self._sweeper is None:
             self._sweep()
 
+    def leave(self) -> None:
+        """Accept no more; connections that are open go on."""
+        self._has_left = True
+        if self._revival is not None:
+            self._revival.cancel()
+        for listener in self._listeners:
+            listener.leave()
+        self._acceptor.close()
+
     async def drain(self, seconds: float) -> None:
         """Accept no more; let answers and mails in flight end, for at most ``seconds``; then end
         all connections."""
         self._table.draining = True
+        self._has_left = True
         for listener in self._listeners:
             listener.close()
         self._acceptor.close()
@@ -112,7 +122,7 @@ class LineService:
         now = self._table.loop.time()
         for connection in list(self._table.open):
             connection.check_time(now)
-        if self._listeners and not self._table.draining:
+        if self._listeners and not self._has_left:
             self._look_after_listeners()
         limits = self._table.limits
         shortest = min(

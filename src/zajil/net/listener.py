@@ -10,7 +10,6 @@ import stat
 from contextlib import suppress
 
 from zajil.config.kinds import UNIX_PREFIX
-from zajil.config.options_server import NetOptions
 from zajil.core.errors import Unavailable
 from zajil.net.peer import join_host_port, split_host_port
 
@@ -33,43 +32,12 @@ _UNIX_REASONS = {
 class BindFailed(Unavailable):
     """We cannot listen there; ``str()`` is the sentence for the operator."""
 
-    def __init__(self, address: str, reason: str) -> None:
+    def __init__(self, address: str, reason: str, number: int | None = None) -> None:
         super().__init__(f"cannot listen on {address}: {reason}")
         self.address = address
         self.reason = reason
-
-
-def bind_for_workers(address: str, count: int, options: NetOptions) -> list[socket.socket]:
-    """Return a listening socket for each worker, on ``ADDRESS:PORT`` or ``unix:/PATH``.
-
-    Raises:
-        BindFailed: as ``bind`` and ``bind_unix``.
-    """
-    if not address.startswith(UNIX_PREFIX):
-        return bind_shared(address, count)
-    sock = bind_unix(address, int(options.socket_mode, 8), options.socket_group)
-    # One queue of connections for all: Unix sockets know no SO_REUSEPORT.
-    return [sock, *(sock.dup() for _ in range(count - 1))]
-
-
-def bind_shared(address: str, count: int) -> list[socket.socket]:
-    """Return ``count`` listening sockets on one address; the kernel spreads connections over them.
-
-    One for each worker: on a single shared socket the worker that wakes first takes them all.
-    What came for a worker that died waits in its socket for the next one, because the supervisor
-    holds the socket too.
-
-    Raises:
-        BindFailed: as ``bind``.
-    """
-    # Attack: SO_REUSEPORT alone would also share a port with another program of the same user
-    # (a second server, started by mistake); so see first that nobody has it.
-    probe = bind(address)
-    if count == 1:
-        return [probe]
-    taken = join_host_port(*probe.getsockname()[:2])
-    probe.close()
-    return [bind(taken, shared=True) for _ in range(count)]
+        self.number = number
+        """What the kernel said, of ``errno``."""
 
 
 def bind(address: str, *, shared: bool = False) -> socket.socket:
@@ -104,7 +72,7 @@ def bind(address: str, *, shared: bool = False) -> socket.socket:
         if sock is not None:
             sock.close()
         number = error.errno if isinstance(error, OSError) else None
-        raise BindFailed(address, _REASONS.get(number or 0, str(error))) from None
+        raise BindFailed(address, _REASONS.get(number or 0, str(error)), number) from None
     sock.setblocking(False)
     return sock
 
@@ -140,9 +108,30 @@ def bind_unix(address: str, mode: int, group: str | None) -> socket.socket:
         reason = f"there is no group {group}"
         if isinstance(error, OSError):
             reason = _UNIX_REASONS.get(error.errno or 0, error.strerror or str(error))
-        raise BindFailed(address, reason) from None
+        number = error.errno if isinstance(error, OSError) else None
+        raise BindFailed(address, reason, number) from None
     sock.setblocking(False)
     return sock
+
+
+def set_unix_permissions(address: str, mode: int, group: str | None) -> None:
+    """Give the file of a Unix socket that is open already its permissions.
+
+    Raises:
+        BindFailed: they cannot be changed.
+    """
+    path = address.removeprefix(UNIX_PREFIX)
+    try:
+        found = os.stat(path)
+        if group is not None and found.st_gid != (gid := grp.getgrnam(group).gr_gid):
+            os.chown(path, -1, gid)
+        if stat.S_IMODE(found.st_mode) != mode:
+            os.chmod(path, mode)
+    except (OSError, KeyError) as error:
+        reason = f"there is no group {group}"
+        if isinstance(error, OSError):
+            reason = f"cannot change its permissions: {error.strerror}"
+        raise BindFailed(address, reason) from None
 
 
 def remove_unix(sock: socket.socket) -> None:

@@ -12,7 +12,6 @@ import os
 import pwd
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -21,7 +20,14 @@ from zajil.config.options import Configuration
 from zajil.config.options_server import ServerOptions
 from zajil.core.domain import is_public_name
 from zajil.monitor.tracing import MISSING, has_library
+from zajil.net.control import ControlDenied, NotRunning, ask_server
 from zajil.operations.as_user import first_unreadable, python_paths
+from zajil.operations.finding import Finding
+from zajil.operations.machine_findings import (
+    listener_findings,
+    network_findings,
+    size_findings,
+)
 from zajil.operations.run import WrongUser, as_server_user, find_user
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import claim_folder, open_to_others
@@ -34,26 +40,6 @@ from zajil.tls.certificate import (
     read_mark_roots,
 )
 from zajil.tls.context import BadCertificate, client_context, server_context
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong, for the operator."""
-
-    option: str | None
-    """Dotted; ``None``: no option is to blame."""
-    reason: str
-    """One sentence."""
-    is_warning: bool = False
-    """The server works all the same, for now."""
-    nearest: str | None = None
-    """What was probably meant."""
-
-    def __str__(self) -> str:
-        """Return the sentence."""
-        where = f"{self.option}: " if self.option else ""
-        hint = f"; did you mean {self.nearest}?" if self.nearest else ""
-        return f"{where}{self.reason}{hint}"
 
 
 def find_mistakes(configuration: Configuration, file: Path, now_ms: int) -> list[Finding]:
@@ -69,7 +55,28 @@ def find_mistakes(configuration: Configuration, file: Path, now_ms: int) -> list
         *should_mend(configuration, file, now_ms),
         *_store(configuration),
         *_tls_files(configuration),
+        *_listeners(configuration, file),
+        *network_findings(configuration),
+        *size_findings(configuration),
     ]
+
+
+def _listeners(configuration: Configuration, file: Path) -> Iterator[Finding]:
+    """Return ports that cannot be used, and what a reload of the running server would not take."""
+    own: list[str] = []
+    try:
+        status = ask_server(configuration.server.data_dir, {"do": "status"})
+    except ControlDenied:
+        return  # its ports are in use, and only its user can tell them from others
+    except NotRunning:
+        status = {}
+    for addresses in status.get("listen", {}).values():
+        own += addresses
+    yield from listener_findings(configuration, own)
+    if status.get("configuration") == str(file.resolve()):
+        for option in status["restart"]:
+            reason = "changed; it takes effect at the next start, not by a reload"
+            yield Finding(option, reason, is_warning=True)
 
 
 def must_mend(configuration: Configuration) -> Iterator[Finding]:

@@ -23,7 +23,9 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
+from zajil.net.acceptor import leave_server
 from zajil.net.admission import Admission
 from zajil.net.peer import Networks
 from zajil.web.streams import is_event_stream
@@ -107,6 +109,17 @@ class WebServer:
         if self._server is not None:
             self._server.should_exit = True
 
+    def leave(self) -> None:
+        """Accept no more; a connection that is open ends with its next page, a stream goes on."""
+        self._is_ending = True
+        self._is_wanted.set()
+        if self._server is not None:
+            self._server.leave(self._sockets)
+
+    def count(self) -> int:
+        """Return the number of connections."""
+        return 0 if self._server is None else len(self._server.server_state.connections)
+
     def _make_server(self) -> _Server:
         return _Server(
             uvicorn.Config(
@@ -124,8 +137,28 @@ class WebServer:
         )
 
 
+class _State(ServerState):
+    """What all connections know."""
+
+    is_leaving = False
+    """Another worker serves the next connections: each that is open ends with its next page."""
+
+
 class _Connection(H11Protocol):
     """A connection of uvicorn."""
+
+    server_state: _State
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes."""
+        super().data_received(data)
+        if self.server_state.is_leaving:
+            self.leave()
+
+    def leave(self) -> None:
+        """Close the connection after the page under way."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
         """Let a page under way end; close a stream, which does not end by itself."""
@@ -219,6 +252,19 @@ def _make_tls_connection(
 
 class _Server(uvicorn.Server):
     """uvicorn, without its own idea of signals: the worker decides when to end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state: _State = _State()
+
+    def leave(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept no more."""
+        self.server_state.is_leaving = True
+        for server, sock in zip(self.servers if self.started else (), sockets, strict=False):
+            leave_server(server, sock)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, _Connection):
+                connection.leave()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

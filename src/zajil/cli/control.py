@@ -1,0 +1,85 @@
+"""``zajil reload`` and ``zajil status``: the server that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from zajil.cli.configured import configuration_file, read_configuration
+from zajil.cli.output import AsJson, print_json, printable, spell_age, spell_time
+from zajil.core.errors import NOT_DONE
+
+
+def reload(context: typer.Context, as_json: AsJson = False) -> None:
+    """Have the running server read its configuration anew, and wait until it is in use.
+
+    No connection is refused or cut. Prints what took effect, and what takes effect at the next
+    start; if the configuration cannot be used, the server goes on with the old one.
+
+    Exit status: 0 done, 1 not done or no server runs, 2 an option is wrong.
+    """
+    from zajil.net.control import ask_server
+
+    outcome = ask_server(_data_dir(context), {"do": "reload"})
+    if as_json:
+        print_json(outcome)
+    else:
+        _print_outcome(outcome, configuration_file(context))
+    raise typer.Exit(0 if outcome.get("ok") else NOT_DONE)
+
+
+def status(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show the server that runs: since when, its workers, its open sessions.
+
+    Exit status: 0 it runs, 1 no server runs, 2 an option is wrong.
+    """
+    from zajil.net.control import ask_server
+    from zajil.net.system import SystemClock
+
+    found = ask_server(_data_dir(context), {"do": "status"})
+    if as_json:
+        print_json(found)
+    else:
+        _print_status(found, SystemClock().now_ms())
+
+
+def _data_dir(context: typer.Context) -> Path:
+    return read_configuration(context).server.data_dir
+
+
+def _print_outcome(outcome: dict[str, Any], file: Path) -> None:
+    for reason in outcome["warnings"]:
+        typer.echo(f"zajil: warning: {file}: {printable(reason)}", err=True)
+    if outcome["restart"]:
+        options = ", ".join(outcome["restart"])
+        typer.echo(f"zajil: these options take effect at the next start: {options}", err=True)
+    if outcome["error"]:
+        reason = printable(outcome["error"])
+        typer.echo(f"zajil: the old configuration stays in use: {reason}", err=True)
+    changed = ", ".join(outcome["changed"])
+    if changed:
+        print(f"reloaded: {changed}")
+    elif outcome["ok"]:
+        print("nothing has changed")
+
+
+def _print_status(found: dict[str, Any], now_ms: int) -> None:
+    from importlib.metadata import version
+
+    workers = found["workers"]
+    pids = ", ".join(str(one["pid"]) for one in workers if one["generation"] == found["generation"])
+    old = sum(one["generation"] != found["generation"] for one in workers)
+    sessions = ", ".join(f"{name} {count}" for name, count in found["sessions"].items())
+    since, age = spell_time(found["since_ms"]), spell_age(now_ms - found["since_ms"])
+    print(f"Version        {found['version']}, process {found['pid']}")
+    if found["version"] != version("zajil"):
+        print(f"               this program is {version('zajil')}: restart the server to use it")
+    print(f"Since          {since} ({age})")
+    print(f"Configuration  {printable(found['configuration'])}")
+    generation = f" (generation {found['generation']})"
+    print(f"Workers        {pids}{generation}" + (f"; {old} with old options" if old else ""))
+    print(f"Sessions       {sessions}")
+    if found["restart"]:
+        print(f"Next start     {', '.join(found['restart'])} will take effect")
