@@ -217,7 +217,12 @@ def test_every_kind_has_sentences(code: str) -> None:
     facts: dict[str, str | int] = {
         **{"free_bytes": 5_000_000, "reserve_bytes": 268_435_456, "folder": "/srv"},
         **{"count": 3, "oldest_age": 7_200_000, "reasons": "timeout", "end_ms": 20 * DAY_MS},
-        **{"records": "MX x.test", "window_age": 600_000, "faults": "row 1 is wrong"},
+        **{
+            "records": "MX x.test",
+            "window_age": 600_000,
+            "faults": "row 1 is wrong",
+            "reason": "refused",
+        },
     }
     for kind in AlertKind:
         spoken = speak(AlertCondition(kind, "x.test", facts), find_language(code))

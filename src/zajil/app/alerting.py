@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from zajil.app.monitoring import list_certificates
 from zajil.app.resources import WorkerResources, own_mailer
+from zajil.certificates.listing import list_all
 from zajil.monitor.alert_texts import Speaker
 from zajil.monitor.alerts import AlertKeeper, AlertMailer
 from zajil.monitor.conditions import AlertCondition, AlertKind
@@ -27,6 +28,8 @@ from zajil.web.language import OWN_LANGUAGE, load_languages
 LOOK_SECONDS = 60.0
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
+_FAILURES = 3
+"""A certificate that could not be obtained once or twice is no matter."""
 _DNS_DELAY = 600.0
 """A start, which mail waits for, needs DNS and this worker for other things."""
 
@@ -74,6 +77,9 @@ def _watches(resources: WorkerResources) -> Sequence[AlertWatch]:
         AlertWatch(frozenset({AlertKind.WORKERS}), WorkerWatch(deaths, clock).find, LOOK_SECONDS),
         AlertWatch(frozenset({AlertKind.STORE}), NightlyCheck(store, clock).find),
     ]
+    if configuration.acme.directory:
+        find_failures = functools.partial(_find_failures, resources)
+        watches.append(AlertWatch(frozenset({AlertKind.RENEWAL}), find_failures, _HOUR))
     if resources.signer is not None:
         find = functools.partial(find_unsigned_domains, store, clock)
         watches.append(AlertWatch(frozenset({AlertKind.DKIM_KEY}), find, _HOUR))
@@ -81,6 +87,18 @@ def _watches(resources: WorkerResources) -> Sequence[AlertWatch]:
         find_dns = functools.partial(_find_dns, resources)
         watches.append(AlertWatch(frozenset({AlertKind.DNS}), find_dns, _DAY, _DNS_DELAY))
     return watches
+
+
+async def _find_failures(resources: WorkerResources) -> Found:
+    configuration, now_ms = resources.configuration, resources.clock.now_ms()
+    listed = await resources.store.read(lambda conn: list_all(conn, configuration, now_ms))
+    return [
+        AlertCondition(
+            AlertKind.RENEWAL, one.name, {"count": one.failures, "reason": one.reason or "-"}
+        )
+        for one in listed
+        if one.failures >= _FAILURES
+    ]
 
 
 async def _find_dns(resources: WorkerResources) -> Found:

@@ -88,6 +88,15 @@ TEXTS: Mapping[AlertKind, AlertText] = {
         mark("Renew it. The server reads the new file by itself."),
         "zajil tls show",
     ),
+    AlertKind.RENEWAL: AlertText(
+        mark("A certificate cannot be obtained: {subject}"),
+        mark("{count} requests for a certificate of {subject} failed. The last reason: {reason}"),
+        mark(
+            "The server tries again by itself. Check that the name leads to this server in DNS, "
+            "and that its ports 80 and 443 can be reached."
+        ),
+        "zajil tls show {subject}",
+    ),
     AlertKind.DNS: AlertText(
         mark("DNS records have changed: {subject}"),
         mark(

@@ -30,6 +30,8 @@ class AlertKind(StrEnum):
     """Mail has been waiting for longer than ``alerts.queue_age``."""
     CERTIFICATE = "certificate"
     """It should have been renewed."""
+    RENEWAL = "renewal"
+    """The authority has refused or not answered several times in a row (ACME)."""
     DNS = "dns"
     """Records that were right are missing or different."""
     DKIM_KEY = "dkim-key"
