@@ -28,7 +28,7 @@ def publish(
     nameserver: NameserverOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write missing and wrong DNS records at the provider of [dns_provider], after a plan.
+    """Write missing and wrong DNS records at the provider of dns_provider.name, after a plan.
 
     Records of others are not removed: other mail servers, addresses and services are listed and
     stay. An SPF record keeps all that it permits.
