@@ -52,6 +52,7 @@ PACKAGES = {
     "strace": "strace",
     "swaks": "swaks",
     "systemd-analyze": "systemd",
+    "systemd-socket-activate": "systemd",
     "unbound": "unbound",
     "unshare": "util-linux",
     "zsh": "zsh",

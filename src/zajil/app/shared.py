@@ -18,6 +18,7 @@ from zajil.core.errors import Unavailable
 from zajil.core.service import Service
 from zajil.mailauth.mark_certificate import MarkRoots
 from zajil.monitor.meter_table import MeterTable
+from zajil.net.activation import BadActivation, take_passed_sockets
 from zajil.net.limits import SLOTS, SessionTable
 from zajil.net.listener_set import Bound, ListenerSet
 from zajil.net.system import SystemClock
@@ -83,22 +84,33 @@ class Shared:
         }
 
     def wanted(self) -> dict[str, Sequence[str]]:
-        """Return the addresses of each service, as they are configured."""
-        return wanted_addresses(self.configuration)
+        """Return the addresses of each service."""
+        return self.permanent.listeners.instead_of(wanted_addresses(self.configuration))
 
 
 def make_permanent(
     configuration: Configuration, file: Path, load: Callable[[], Configuration]
 ) -> Permanent:
-    """Make what all generations share; nothing is opened yet."""
+    """Make what all generations share; nothing is opened yet.
+
+    Raises:
+        CannotStart: sockets that the service manager passed cannot be used.
+    """
     return Permanent(
         file=file,
         load=load,
         lock=ServerLock(configuration.server.data_dir),
-        listeners=ListenerSet(),
+        listeners=_passed_listeners(),
         sessions={name: SessionTable(SLOTS) for name in (*SERVICES, ACCOUNTS)},
         meters=MeterTable(SLOTS),
     )
+
+
+def _passed_listeners() -> ListenerSet:
+    try:
+        return ListenerSet.with_passed(take_passed_sockets(SERVICES, {Service.LMTP}))
+    except BadActivation as error:
+        raise CannotStart(str(error)) from error
 
 
 def make_shared(
@@ -115,7 +127,7 @@ def make_shared(
         BindFailed, NeedsRestart, BadCertificate, CannotStart: it cannot be used; nothing changed.
     """
     workers = worker_count(configuration)
-    wanted = wanted_addresses(configuration)
+    wanted = permanent.listeners.instead_of(wanted_addresses(configuration))
     bound = permanent.listeners.bind(wanted, workers, configuration.net)
     try:
         server_tls = _keeper(configuration, before)

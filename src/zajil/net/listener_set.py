@@ -14,10 +14,18 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Self
 
 from zajil.config.kinds import UNIX_PREFIX
 from zajil.config.options_server import NetOptions
-from zajil.net.listener import BindFailed, bind, bind_unix, remove_unix, set_unix_permissions
+from zajil.net.listener import (
+    BindFailed,
+    bind,
+    bind_unix,
+    name_of,
+    remove_unix,
+    set_unix_permissions,
+)
 from zajil.net.peer import join_host_port, split_host_port
 
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
@@ -57,6 +65,21 @@ class ListenerSet:
     _current: dict[str, list[socket.socket]] = field(default_factory=dict)
     """By address; that of a free port (port 0) has its service and number in front."""
     _open: set[socket.socket] = field(default_factory=set)
+    _passed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """For each service whose sockets the service manager opened: their addresses."""
+
+    @classmethod
+    def with_passed(cls, passed: Mapping[str, Sequence[socket.socket]]) -> Self:
+        """Return a set that has the sockets of some services already (``net.activation``)."""
+        return cls(
+            _current={name_of(sock): [sock] for sock in chain.from_iterable(passed.values())},
+            _open=set(chain.from_iterable(passed.values())),
+            _passed={name: [name_of(sock) for sock in socks] for name, socks in passed.items()},
+        )
+
+    def instead_of(self, configured: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+        """Return the addresses of each service: those of passed sockets, else the configured."""
+        return {**configured, **self._passed}
 
     def bind(self, wanted: Mapping[str, Sequence[str]], workers: int, options: NetOptions) -> Bound:
         """Return the sockets of a configuration: those that are open, and new ones.
@@ -118,8 +141,9 @@ class ListenerSet:
         self._open, self._current = set(), {}
 
     def close(self) -> None:
-        """Listen no more."""
-        _close(self._open)
+        """Listen no more; the file of a Unix socket that was passed stays."""
+        passed = set(chain.from_iterable(self._passed.values()))
+        _close(self._open, [sock for sock in self._open if name_of(sock) in passed])
         self._open, self._current = set(), {}
 
     def _extend(
@@ -131,7 +155,7 @@ class ListenerSet:
                 sockets.append(
                     bind_unix(address, int(options.socket_mode, 8), options.socket_group)
                 )
-            else:
+            elif address not in chain.from_iterable(self._passed.values()):
                 set_unix_permissions(address, int(options.socket_mode, 8), options.socket_group)
             # One queue of connections for all: Unix sockets know no SO_REUSEPORT.
             sockets += [sockets[0].dup() for _ in range(workers - len(sockets))]
