@@ -15,7 +15,14 @@ from zajil.cli.account import PasswordFile, read_password
 from zajil.cli.dns import print_records
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json
-from zajil.config.places import CONFIGURATION_FOLDER, DATA_FOLDER, USER, is_system_package
+from zajil.config.places import (
+    CONFIGURATION_FILE,
+    CONFIGURATION_FOLDER,
+    DATA_FOLDER,
+    USER,
+    has_systemd,
+    is_system_package,
+)
 
 if TYPE_CHECKING:
     from zajil.operations.setup import SetupResult
@@ -230,8 +237,13 @@ def _print_result(plan: SetupPlan, result: SetupResult, *, with_records: bool = 
         print("\nPublish these records in DNS:\n")
         print_records(result.records)
     config = result.configuration
-    print(f"\nThen start it:  zajil serve --config {config}")
-    print(f"And check DNS:  zajil --config {config} dns check --watch")
+    zajil, start = f"zajil --config {config}", f"zajil serve --config {config}"
+    if config == CONFIGURATION_FILE:
+        zajil = "zajil"
+        if is_system_package() and has_systemd():
+            start = "systemctl start zajil"
+    print(f"\nThen start it:  {start}")
+    print(f"And check DNS:  {zajil} dns check --watch")
     if plan.certificate is None:
         print("Its certificate is self-signed: other servers accept it, mail programs warn about")
         print(f"it. To use a certificate of a public authority, see [tls] in {config}.")

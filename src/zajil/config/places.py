@@ -17,3 +17,8 @@ _PREFIX = Path("/usr/lib/zajil")
 def is_system_package() -> bool:
     """Check whether this program was installed by the package, not by pip."""
     return Path(sys.prefix) == _PREFIX
+
+
+def has_systemd() -> bool:
+    """Check whether systemd runs this machine (sd_booted(3))."""
+    return Path("/run/systemd/system").is_dir()
