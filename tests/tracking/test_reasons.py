@@ -142,6 +142,7 @@ NO_REASONS = {
     *(", but some lists did not respond", ", according to the record of x"),
     *("the policy of {} is none", "the policy of {} is to quarantine it", "and the body were"),
     *("the policy of {} is to reject it", "a final dot", "not verified", "address literal x"),
+    "confirmed by DANE",
     "check failed (x): x",  # the summary of a traceback
     "a line or a header field has to be encoded, and the message is too large",  # a reply
 }

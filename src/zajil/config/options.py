@@ -269,6 +269,12 @@ class DeliverOptions(Options):
         description="Follow the MTA-STS policies of other domains (RFC 8461): mail for a domain "
         "that enforces one goes only to servers with a valid certificate that the policy permits.",
     )
+    dane: bool = Field(
+        True,
+        description="Follow the TLSA records of other servers (DANE, RFC 7672): a server that has "
+        "them must encrypt, and its certificate must match. It requires a name server that "
+        "validates DNSSEC, on this computer or listed in dns.trust_ad.",
+    )
     routes: dict[str, str] = Field(
         {},
         examples=[{"partner.example": "direct", ".branch.example": "192.0.2.25:25"}],

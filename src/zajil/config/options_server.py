@@ -247,6 +247,12 @@ class DnsOptions(Options):
         (),
         description="Name servers to query, in order; default: those of /etc/resolv.conf.",
     )
+    trust_ad: tuple[Network, ...] = Field(
+        (),
+        examples=[["192.0.2.53"]],
+        description="Name servers whose DNSSEC validation is trusted (AD bit), beside those on "
+        "this computer. List only servers on a network that you trust.",
+    )
     timeout_ms: Duration = Field(
         parse_duration("5s"),
         description="Time to wait for one response. A query fails after twice this time.",

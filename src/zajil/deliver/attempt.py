@@ -22,6 +22,7 @@ from zajil.deliver.client_channel import (
     RelayRefused,
 )
 from zajil.deliver.connections import Connections
+from zajil.deliver.dane import DaneFacts, find_dane
 from zajil.deliver.outgoing_mail import AttemptOutcome, Outgoing, RecipientResult, deferred, failed
 from zajil.deliver.relays import Relays
 from zajil.deliver.routes import Routes
@@ -42,6 +43,7 @@ from zajil.tracking.events import (
     RouteFailed,
     RouteFound,
     StsPolicyFound,
+    TlsaFound,
     TrackingEvent,
 )
 
@@ -125,8 +127,15 @@ class Attempt:
                 reason = f"the MTA-STS policy of {domain} permits none of its mail servers"
                 self._give_up(deferred("4.7.0", reason))
                 return
+            facts = await self._find_dane(route, hosts, relay, body)
+            usable = [host for host in hosts if host.name not in facts.failed]
+            if not usable:
+                reason = f"DNS lookup of the TLSA records of {facts.failed[0]} failed"
+                self._give_up(deferred("4.4.3", reason))
+                return
+            targets = self._targets(usable, relay, facts)
             async with asyncio.timeout(seconds):
-                await self._try_hosts(self._targets(hosts, relay), body)
+                await self._try_hosts(targets, body)
         except TimeoutError:
             self._give_up(deferred("4.4.2", f"no completion after {seconds:g} seconds"))
         finally:
@@ -167,16 +176,37 @@ class Attempt:
         self.events.append(StsPolicyFound(now_ms, domain, policy.mode, policy.mx, refused))
         return policy if policy.mode == "enforce" else None
 
-    def _targets(self, hosts: Sequence[Host], relay: Relay | None) -> Iterator[ChannelTarget]:
-        for host in hosts:
-            yield from self._targets_of(host, relay)
+    async def _find_dane(
+        self, route: Hosts, hosts: Sequence[Host], relay: Relay | None, body: BlobReader
+    ) -> DaneFacts:
+        """Look up the TLSA records of hosts, if they are to be followed."""
+        options = self.means.options
+        is_asked = options.dane and route.is_authentic and self.rule is not TlsRule.NEVER
+        if relay is not None or not is_asked:
+            return _NO_DANE
+        facts = await find_dane(hosts, self.means.routes.resolve, options.port)
+        # RFC 8689 section 3: the writer's wish outranks it.
+        may_waive = (facts.records or facts.failed) and self.rule is not TlsRule.REQUIRE
+        if may_waive and _waives_tls(await asyncio.to_thread(body.read_at, 0, _HEADER_READ)):
+            return _NO_DANE
+        now_ms, domain = self.means.clock.now_ms(), self.outgoing.next_hop
+        self.events += [
+            TlsaFound(now_ms, domain, host, tuple(map(str, records)))
+            for host, records in facts.records.items()
+        ]
+        return facts
 
-    def _targets_of(self, host: Host, relay: Relay | None) -> list[ChannelTarget]:
-        elsewhere = self.means.options.port_table.get(host.name)
-        if elsewhere is not None:
-            return [ChannelTarget(host.name, *split_host_port(elsewhere), relay)]
-        port = self.means.options.port if relay is None else relay.port
-        return [ChannelTarget(host.name, address, port, relay) for address in host.addresses]
+    def _targets(
+        self, hosts: Sequence[Host], relay: Relay | None, facts: DaneFacts
+    ) -> Iterator[ChannelTarget]:
+        default = self.means.options.port if relay is None else relay.port
+        for host in hosts:
+            elsewhere = self.means.options.port_table.get(host.name)
+            places = [(address, default) for address in host.addresses]
+            if elsewhere is not None:
+                places = [split_host_port(elsewhere)]
+            for place in places:
+                yield ChannelTarget(host.name, *place, relay, facts.records.get(host.name))
 
     async def _choose_rule(
         self, body: BlobReader, relay: Relay | None, policy: StsPolicy | None
@@ -330,6 +360,7 @@ class Attempt:
             self.results.setdefault(claimed, result)
 
 
+_NO_DANE = DaneFacts({}, ())
 _NO_ANSWER = deferred("4.4.2", "no host responded")
 _ABOUT_THE_HOST = ("5.3.2", EnhancedStatus.REQUIRETLS_NEEDED)
 """Status of a host that accepts no mail at all (RFC 7504), or that does not promise TLS; another

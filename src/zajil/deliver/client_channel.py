@@ -17,6 +17,7 @@ from zajil.smtp.client import ClientConnection
 from zajil.smtp.codes import Code
 from zajil.smtp.reply import Reply
 from zajil.smtp.reply_reader import BadReply
+from zajil.tls.tlsa import Tlsa
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class ChannelTarget:
     port: int
     relay: Relay | None = None
     """What sent us there, if not the MX records."""
+    tlsa: tuple[Tlsa, ...] | None = None
+    """DANE: its certificate must match one of them; empty: it must encrypt; ``None``: nothing."""
 
     def __str__(self) -> str:
         """Return address and port: ``192.0.2.1:25``, ``[2001:db8::1]:25``."""

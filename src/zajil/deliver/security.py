@@ -4,7 +4,8 @@ RFC 3207 (STARTTLS), RFC 8314 section 3.3 (TLS from the first byte, at relays), 
 (opportunistic security): with ``opportunistic`` whatever encrypts is better than nothing, and the
 journey says what it was; with ``verify`` only a valid certificate for the host's name will do. A
 mail may ask for more or less than that (RFC 8689), and a relay with a log-in for more:
-``rule_for``; an enforced MTA-STS policy of the domain means ``verify`` (``attempt``).
+``rule_for``; an enforced MTA-STS policy of the domain means ``verify`` (``attempt``). A host with
+TLSA records must show a certificate that matches them (DANE, RFC 7672), and none of an authority.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from zajil.smtp.reply_reader import BadReply
 from zajil.smtp.state import ClientState
 from zajil.store.queue.queue import LeasedRecipient
 from zajil.tls.context import client_context
+from zajil.tls.tlsa import Tlsa, matches_tlsa
 
 
 class Level(IntEnum):
@@ -223,6 +225,9 @@ class Opener:
     def _first_level(self, target: ChannelTarget, rule: TlsRule) -> Level:
         if rule is TlsRule.NEVER:
             return Level.PLAIN
+        if target.tlsa or (target.tlsa is not None and rule is TlsRule.OPPORTUNISTIC):
+            # RFC 7672 section 3.1: authorities of ours have no say in it.
+            return Level.ENCRYPTED if Level.ENCRYPTED in self._contexts else Level.PLAIN
         if Level.VERIFIED in self._contexts:
             until_ms = self._unverifiable.get(target, 0)
             if rule is not TlsRule.OPPORTUNISTIC or until_ms <= self._clock.now_ms():
@@ -239,7 +244,7 @@ class Opener:
 
     async def _secure(self, link: Channel, level: Level, rule: TlsRule) -> None:
         host = link.target.host
-        must = rule in (TlsRule.VERIFY, TlsRule.REQUIRE)
+        must = _must_encrypt(link, rule)
         if level is Level.PLAIN:
             if must:
                 raise _not_secure(rule, "TLS is required but not configured")
@@ -280,7 +285,7 @@ class Opener:
             doubtful = isinstance(error, ssl.SSLCertVerificationError)
             if rule is TlsRule.REQUIRE and doubtful:
                 raise _not_secure(rule, sentence) from None
-            if rule in (TlsRule.VERIFY, TlsRule.REQUIRE):
+            if _must_encrypt(link, rule):
                 raise NotOpened("4.7.5", sentence) from None
             # Another try without encryption is what "opportunistic" means: whoever can break the
             # handshake could as well have hidden the offer (RFC 7435 section 3).
@@ -289,7 +294,24 @@ class Opener:
         if found is not None:
             link.verified = found.verified
             verified = "verified" if found.verified else "not verified"
+            if link.target.tlsa:
+                self._compare_tlsa(link, link.target.tlsa)
+                verified = "confirmed by DANE"
             link.tls = f"{found.version} {found.cipher}, certificate {verified}"
+
+    def _compare_tlsa(self, link: Channel, records: tuple[Tlsa, ...]) -> None:
+        """Demand a certificate that the TLSA records name."""
+        host, chain = link.target.host, link.stream.peer_chain()
+        if not matches_tlsa(records, chain, host, self._clock.now_ms()):
+            raise NotOpened("4.7.5", f"the certificate of {host} does not match its TLSA records")
+        link.verified = True
+
+
+def _must_encrypt(link: Channel, rule: TlsRule) -> bool:
+    """Return whether plain text will not do, whatever the host says."""
+    if rule is TlsRule.NEVER:
+        return False
+    return rule in (TlsRule.VERIFY, TlsRule.REQUIRE) or link.target.tlsa is not None
 
 
 def _not_secure(rule: TlsRule, sentence: str) -> NotOpened:

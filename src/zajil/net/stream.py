@@ -108,6 +108,16 @@ class Stream:
             context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname,
         )
 
+    def peer_chain(self) -> tuple[bytes, ...]:
+        """Return the certificates that the peer sent, DER, its own first; nobody verified them."""
+        found = self._transport.get_extra_info("ssl_object")
+        if found is None:
+            return ()
+        if hasattr(found, "get_unverified_chain"):  # Python 3.13
+            return tuple(found.get_unverified_chain())
+        chain = found._sslobj.get_unverified_chain() or ()  # the same, before it was public
+        return tuple(ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in chain)
+
     def abort(self) -> None:
         """Cut the connection; what has not left is lost."""
         self._transport.abort()

@@ -18,6 +18,7 @@ import dns.rcode
 from zajil.config.options_server import DnsOptions
 from zajil.core.clock import Clock, Random
 from zajil.dns.flow import Answer, Outcome, Question
+from zajil.net.peer import Networks
 from zajil.resolver.back_off import ZoneBackOffs, zone_of
 from zajil.resolver.cache import Cache
 from zajil.resolver.exchange import NameServer, NoAnswer, exchange
@@ -35,6 +36,7 @@ class Resolver:
         self._timeout_seconds = options.timeout_ms / 1000
         self._clock = clock
         self._random = random
+        self._trusted = Networks(options.trust_ad)
         self._cache = Cache(options.cache_size)
         self._asking: dict[Question, asyncio.Task[Answer]] = {}
         self._judging: set[asyncio.Task[bool]] = set()
@@ -168,7 +170,9 @@ class Resolver:
             plain = make_query(question, self._random, edns=False)
             response = response if plain is None else await exchange(plain, server)
         self._states.answered(server)
-        return read_answer(question, response, trusted=server.loopback)
+        return read_answer(
+            question, response, trusted=server.loopback or server.host in self._trusted
+        )
 
 
 class _Effort:

@@ -35,6 +35,8 @@ class Host:
     """ASCII, lower case; an address literal stands for itself, with its brackets."""
     addresses: tuple[str, ...]
     """IP addresses in the order they are tried; never empty."""
+    is_authentic: bool = False
+    """DNSSEC protects the addresses."""
 
     def __str__(self) -> str:
         """Return it as the journey shows it: ``10 mx1.example.net [192.0.2.1, 2001:db8::1]``."""
@@ -49,6 +51,8 @@ class Hosts:
     """In the order they are tried; never empty."""
     inputs: tuple[str, ...]
     """The DNS answers it rests on, one a line."""
+    is_authentic: bool = False
+    """DNSSEC protects the MX records, or the fact that there are none."""
 
 
 @value_class(frozen=True, slots=True)
@@ -96,7 +100,8 @@ def find_hosts(domain: str, *, own_hostname: str, random: Random) -> Flow[Hosts 
     if not nearer:
         reason = f"mail for {name} would loop back to this server"
         return NoRoute(False, "5.4.6", reason, tuple(inputs))
-    return (yield from _resolve_hosts(name, _order(nearer, random)[:MAX_HOSTS], inputs))
+    ranked = _order(nearer, random)[:MAX_HOSTS]
+    return (yield from _resolve_hosts(name, ranked, inputs, is_authentic=answer.authentic))
 
 
 def find_relay(host: str) -> Flow[Hosts | NoRoute]:
@@ -110,7 +115,7 @@ def find_relay(host: str) -> Flow[Hosts | NoRoute]:
     try:
         address = str(ip_address(host))
     except ValueError:
-        route = yield from _resolve_hosts(host, [(0, host)], [])
+        route = yield from _resolve_hosts(host, [(0, host)], [], is_authentic=False)
         if isinstance(route, Hosts):
             return route
         reason = f"DNS has no address of the relay {host}"
@@ -144,7 +149,7 @@ def _order(ranked: list[tuple[int, str]], random: Random) -> list[tuple[int, str
 
 
 def _resolve_hosts(
-    domain: str, ranked: list[tuple[int, str]], inputs: list[str]
+    domain: str, ranked: list[tuple[int, str]], inputs: list[str], *, is_authentic: bool
 ) -> Flow[Hosts | NoRoute]:
     hosts: dict[str, Host] = {}
     failed = False
@@ -152,16 +157,19 @@ def _resolve_hosts(
         if name in hosts:
             continue  # listed twice; the better preference came first
         addresses: list[str] = []
+        protected = True
         # IPv4 first: many receivers refuse IPv6 peers that have no PTR record.
         for kind in ("A", "AAAA"):
             answer = yield Question(name, kind)
             inputs.append(str(answer))
             failed = failed or answer.outcome is Outcome.FAILED
-            addresses += _usable_addresses(answer)
+            if usable := _usable_addresses(answer):
+                addresses += usable
+                protected = protected and answer.authentic
         if addresses:
-            hosts[name] = Host(preference, name, tuple(addresses[:MAX_ADDRESSES]))
+            hosts[name] = Host(preference, name, tuple(addresses[:MAX_ADDRESSES]), protected)
     if hosts:
-        return Hosts(tuple(hosts.values()), tuple(inputs))
+        return Hosts(tuple(hosts.values()), tuple(inputs), is_authentic)
     if failed:
         reason = f"DNS lookup of the mail servers of {domain} failed"
         return NoRoute(True, "4.4.3", reason, tuple(inputs))

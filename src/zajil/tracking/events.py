@@ -377,6 +377,17 @@ class StsPolicyFound(TrackingEvent):
 
 
 @value_class(frozen=True, slots=True)
+class TlsaFound(TrackingEvent):
+    """A host has TLSA records that DNSSEC protects, so it must encrypt (DANE, RFC 7672)."""
+
+    name: ClassVar[str] = "route.dane"
+    domain: str
+    host: str
+    records: tuple[str, ...]
+    """Those that can be used: ``3 1 1 0b9f..``; empty: none can."""
+
+
+@value_class(frozen=True, slots=True)
 class RouteFailed(TrackingEvent):
     """There is no way to the domain, now or at all."""
 
@@ -550,6 +561,7 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         RouteFound,
         RelayFound,
         StsPolicyFound,
+        TlsaFound,
         RouteFailed,
         AttemptMade,
         RecipientDelivered,

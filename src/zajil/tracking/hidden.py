@@ -151,6 +151,7 @@ def _rename(event: TrackingEvent, aliases: Aliases, own_names: Set[str]) -> Trac
             tracked.RouteFound(domain=domain)
             | tracked.RelayFound(domain=domain)
             | tracked.StsPolicyFound(domain=domain)
+            | tracked.TlsaFound(domain=domain)
             | tracked.RouteFailed(domain=domain)
         ):
             return event if domain in aliases.next_hops else None

@@ -339,6 +339,10 @@ def _tell_route(event: TrackingEvent) -> Step | None:
                 Detail(mark("Servers that are not permitted"), refused),
             )
             return _step(event, stage, text, {"domain": to_unicode(domain)}, Tone.PLAIN, details)
+        case tracked.TlsaFound(host=host, records=records):
+            text = mark("{host} requires encryption (DANE).")
+            details = (Detail(mark("TLSA records"), records),)
+            return _step(event, stage, text, {"host": to_unicode(host)}, Tone.PLAIN, details)
         case tracked.RouteFailed(domain=domain, temporary=temporary, reason=reason, inputs=inputs):
             text = (
                 mark("The mail servers of {domain} cannot be found at the moment.")
