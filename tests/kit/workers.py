@@ -90,3 +90,32 @@ class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
         if all(units[group].values()):
             del units[group]
         self._reschedule(node)
+
+    def schedule(self) -> None:
+        """Begin, or go on with a process that takes the place of one that crashed.
+
+        A process runs a test when it knows the next one or that there is none: a single one that is
+        left over would never be run.
+        """
+        super().schedule()
+        for node in self.nodes:
+            self._reschedule(node)
+
+    def remove_node(self, node: Any) -> str | None:
+        """Give the tests of a process that crashed to others, without the one that crashed it."""
+        left: list[tuple[str, str]] = [
+            (group, nodeid)
+            for group, tests in self.assigned_work[node].items()
+            for nodeid, is_done in tests.items()
+            if not is_done
+        ]
+        if not left:
+            self.assigned_work.pop(node)
+            return None
+        group, crashed = left[0]
+        units = self.assigned_work.pop(node)
+        units[group].pop(crashed)
+        self.workqueue.update({group: unit for group, unit in units.items() if unit})
+        for other in self.assigned_work:
+            self._reschedule(other)
+        return crashed
