@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from alembic.config import Config
 from pysqlite3 import dbapi2
 
 from kit.clock import FakeClock
-from kit.store import NOW_MS, make_account, open_test_store, small_store_options
+from kit.store import NOW_MS, make_account, make_intake, open_test_store, small_store_options
 from zajil.net.system import SystemClock
 from zajil.store import migrations
 from zajil.store.engine import life
@@ -33,7 +34,9 @@ from zajil.store.engine.errors import (
 from zajil.store.engine.folder import LOCK_NAME, ServerLock, is_served
 from zajil.store.engine.life import COPIES, create_store, prepare_store, upgrade_store
 from zajil.store.engine.open import Store, open_store
+from zajil.store.mail.intake import write_intakes
 from zajil.store.people.accounts import list_accounts
+from zajil.store.queue.queue import Claim, claim
 
 FIRST = "0001"
 
@@ -380,3 +383,33 @@ def test_what_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "store.sqlite").stat().st_mode) == 0o600
     assert prepare_store(small_store_options("sqlite"), tmp_path, clock=SystemClock()).closed == []
+
+
+def test_what_killed_workers_had_claimed_is_due_at_the_next_start(
+    store_url: str, tmp_path: Path
+) -> None:
+    """Also where fewer workers start than there were: a reload had made more of them."""
+    options = small_store_options(store_url)
+    create_store(options, tmp_path)
+    store = open_plain(store_url, tmp_path)
+    try:
+        content = store.blobs.stage([b"Subject: x\r\n\r\n"])
+        store.write_now(write_intakes, make_intake(content, remote=["a@far.test"]))
+        now_ms = SystemClock().now_ms()
+        item = Claim(
+            owner=f"{store.node_id}/7/",
+            token="t",
+            now_ms=now_ms,
+            until_ms=now_ms + 900_000,
+            limit=9,
+        )
+        assert len(store.write_now(claim, item)) == 1
+    finally:
+        store.close_now()
+    prepare_store(options, tmp_path, clock=SystemClock())
+    store = open_plain(store_url, tmp_path)
+    try:
+        again = replace(item, owner=f"{store.node_id}/0/", now_ms=SystemClock().now_ms())
+        assert len(store.write_now(claim, again)) == 1
+    finally:
+        store.close_now()

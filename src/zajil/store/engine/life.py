@@ -19,11 +19,12 @@ from zajil.config.options_server import StoreOptions
 from zajil.core.clock import Clock
 from zajil.core.units import format_size
 from zajil.store.engine.dialect import Dialect, Progress
-from zajil.store.engine.errors import StoreFull
+from zajil.store.engine.errors import StoreFull, StoreUnavailable
 from zajil.store.engine.folder import claim_folder, close_to_others, make_folder, server_lock
 from zajil.store.engine.migrate import Schema, create_tables, upgrade_tables
 from zajil.store.engine.node import load_node_id, own_node_id
 from zajil.store.engine.open import make_dialect, open_store
+from zajil.store.queue.queue import FreeLeases, free_leases
 
 COPIES = "before-upgrade"
 """Folder of the copies, below the data folder."""
@@ -94,7 +95,7 @@ def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> Pre
     """Make a store ready for the workers of a server, which holds the lock of its folder.
 
     Tightens permissions, upgrades the tables, sees that no other node has this node's id, removes
-    files that a crash left.
+    files and leases that a crash left.
 
     Raises:
         StoreInUse, StoreFull, NoStore, WrongSchema, StoreUnavailable: as ``upgrade_store``.
@@ -107,6 +108,10 @@ def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> Pre
     store = open_store(options, data_dir, clock=clock, random=os.urandom)
     try:
         store.sweep()
+        # No worker of this node lives, because its lock is ours: what they held is free. Else mail
+        # waited for the end of a lease, where fewer workers start than were killed.
+        with suppress(StoreUnavailable):  # a full disk is no reason not to start
+            store.write_now(free_leases, FreeLeases(f"{store.node_id}/", clock.now_ms()))
     finally:
         store.close_now()
     return Prepared(upgrade, closed, is_new)
