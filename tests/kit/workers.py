@@ -22,6 +22,7 @@ _USERS_OF_THE_LAB = (
     "tests/journeys/test_lab_life.py",
     "tests/journeys/test_letters.py",
     "tests/journeys/test_refusals.py",
+    "tests/journeys/test_round_trip.py",
     "tests/journeys/test_signatures.py",
     "tests/journeys/test_stories.py",
     "tests/attacks/test_command_injection.py",

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
+from zajil.accept.echo import ECHO_SECONDS, EchoAccounts
 from zajil.accept.held_notice import notify_of_held_accounts
 from zajil.accept.quota_notice import notify_of_full_mailboxes
 from zajil.app.alerting import LOOK_SECONDS, alert_keeper
@@ -78,6 +79,10 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         chores.append(every("MTA-STS policies", _HOUR, policies.refresh))
     if configuration.alerts.enabled:
         chores.append(every("alerts", LOOK_SECONDS, alert_keeper(resources).look))
+    if configuration.mail.echo_accounts:
+        accounts = configuration.mail.echo_accounts
+        echo = EchoAccounts(own_mailer(resources), accounts, hostname)
+        chores.append(every("echo", ECHO_SECONDS, echo.look))
     if dmarc.report_interval_ms:
         chores.append(every("DMARC reports sent", 5 * _MINUTE, _report_sender(resources).look))
     if resources.signer is not None:

@@ -33,6 +33,7 @@ PLACES = {
     "message": "message:message_app",
     "dns": "dns:dns_app",
     "probe": "probe:probe",
+    "roundtrip": "roundtrip:roundtrip",
     "dkim": "dkim:dkim_app",
     "tls": "tls:tls_app",
     "spf": "spf:spf_app",

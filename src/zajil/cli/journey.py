@@ -51,7 +51,7 @@ def show(
             print_json(store.read_now(lambda conn: show_journey(conn, MailId(mail_id))))
             return
         journey = store.read_now(lambda conn: get_journey(conn, MailId(mail_id)))
-    _print_journey(journey, details)
+    print_journey(journey, details)
 
 
 @journey_app.command("find")
@@ -154,7 +154,8 @@ def sessions(
     )
 
 
-def _print_journey(journey: Journey, details: bool) -> None:
+def print_journey(journey: Journey, details: bool) -> None:
+    """Print the story of a mail, step by step."""
     from zajil.tracking.journey import readable
     from zajil.tracking.story import tell_story
 

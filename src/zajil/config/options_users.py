@@ -10,6 +10,7 @@ from zajil.config.kinds import (
     BadOption,
     Duration,
     FilePath,
+    MailAddress,
     Network,
     Secret,
     Size,
@@ -144,6 +145,13 @@ class MailboxOptions(Options):
         "defer",
         description="Reply to a recipient whose mailbox is full. 'defer': 452 4.2.2, and the "
         "sender's server tries again; 'reject': 552 5.2.2, and the message bounces.",
+    )
+    echo_accounts: tuple[MailAddress, ...] = Field(
+        (),
+        examples=[["echo@example.org"]],
+        description="Accounts that answer each message with its header section and what the checks "
+        "found, so that others can test their servers (`zajil roundtrip`). The messages are "
+        "removed. Reports, lists and mail that does not prove its return path get no answer.",
     )
     undelete_days: int = Field(
         30,

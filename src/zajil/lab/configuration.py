@@ -12,7 +12,7 @@ from zajil.config.toml_text import toml_value
 from zajil.core.service import MAIL_SERVICES, Service
 from zajil.lab.addresses import LOOPBACK, LabPlace
 from zajil.lab.ca import CertificateFiles
-from zajil.lab.domains import DomainPlan
+from zajil.lab.domains import ECHO_LOGIN, DomainPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ def server_options(
             "strangers_per_hour": 0,
             "strangers_per_day": 0,
         },
+        "mail": {"echo_accounts": [f"{ECHO_LOGIN}@{plan.ascii_domain}"]},
         "web": {"cookie_name": f"zajil_{plan.label}"},
     }
 

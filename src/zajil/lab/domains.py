@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from zajil.core.address import Address
 from zajil.core.domain import to_ascii
 
+ECHO_LOGIN = "echo"
+"""Login name and local part of the account of each domain that answers what it gets."""
+
 
 @dataclass(frozen=True, slots=True)
 class AccountPlan:

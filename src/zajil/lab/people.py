@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from zajil.config.options import Configuration
-from zajil.lab.domains import DomainPlan
-from zajil.net.system import SystemClock
+from zajil.core.address import Address
+from zajil.lab.domains import ECHO_LOGIN, DomainPlan
+from zajil.net.system import SystemClock, system_random
 from zajil.operations.credentials import hash_password
 from zajil.operations.dkim_keys import make_missing_keys
 from zajil.operations.domains import add_domain
 from zajil.operations.run import open_runner
 from zajil.operations.store import bring_up_to_date, make_store
 from zajil.store.engine.errors import StoreExists
+from zajil.store.engine.open import Store
 from zajil.store.people.accounts import NewAccount, create_account, list_accounts
 from zajil.store.people.domains import is_domain
 
@@ -60,3 +62,18 @@ def make_people(
                 created_ms=now_ms,
             )
             store.write_now(create_account, new)
+        if ECHO_LOGIN not in there:
+            _add_echo(store, plan, now_ms)
+
+
+def _add_echo(store: Store, plan: DomainPlan, now_ms: int) -> None:
+    """Make the account that answers tests; nobody knows its password."""
+    new = NewAccount(
+        login=ECHO_LOGIN,
+        address=Address(ECHO_LOGIN, plan.ascii_domain),
+        display_name="Echo",
+        password_hash=hash_password(system_random(16).hex()),
+        admin=False,
+        created_ms=now_ms,
+    )
+    store.write_now(create_account, new)
