@@ -97,14 +97,27 @@ def setup(
             "--probe", help="Test the machine before anything is written; stop at a problem."
         ),
     ] = False,
+    web: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS:PORT",
+            help="Ask in the browser, at an address that works once; for instance 127.0.0.1:8025.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Set up a server: configuration, certificate, store, domain, first account. Do not start it.
 
     Without DOMAIN it asks on the terminal, tests the machine, and asks before it writes anything.
+    With --web it asks the same in the browser.
 
     Exit status: 0 done, 1 the folder has a server or cannot be written, 2 wrong usage.
     """
+    if web is not None:
+        from zajil.cli.setup_web import serve_setup
+
+        serve_setup(web)
+        return
     given = {
         "domain": domain,
         "folder": None if folder is None else str(folder),
@@ -172,12 +185,8 @@ def _set_up_at_once(
     """Set up with the options, and defaults for the rest."""
     from zajil.net.system import SystemClock, system_random
     from zajil.operations.setup import set_up
-    from zajil.operations.setup_questions import (
-        QUESTIONS,
-        check_answer,
-        plan_of,
-        this_machine,
-    )
+    from zajil.operations.setup_answers import this_machine
+    from zajil.operations.setup_questions import QUESTIONS, check_answer, plan_of
 
     machine, answers = this_machine(), dict(given)
     if "folder" not in answers:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from zajil.operations.dns_check import CheckedRecord
     from zajil.operations.probe import Probe
     from zajil.operations.setup import SetupResult
+    from zajil.operations.setup_answers import Machine
     from zajil.operations.setup_plan import SetupPlan
-    from zajil.operations.setup_questions import Machine, SetupQuestion
+    from zajil.operations.setup_questions import SetupQuestion
 
 
 def run_dialog(
@@ -40,7 +41,8 @@ def run_dialog(
     from zajil.net.system import SystemClock, system_random
     from zajil.operations.probe import has_problem
     from zajil.operations.setup import set_up
-    from zajil.operations.setup_questions import plan_of, this_machine
+    from zajil.operations.setup_answers import this_machine
+    from zajil.operations.setup_questions import plan_of
 
     print("This sets up a mail server. Press Enter for the answer in brackets, Ctrl+C to end.")
     machine = this_machine()
@@ -89,13 +91,12 @@ def probe_plan(plan: SetupPlan) -> list[Probe]:
 
 def _ask_all(answers: dict[str, str], given: dict[str, str], machine: Machine) -> None:
     """Ask each question that applies; what an option answered is checked, and asked if wrong."""
-    from zajil.config.places import CONFIGURATION_FOLDER
-    from zajil.operations.setup_questions import QUESTIONS, check_answer
+    from zajil.operations.setup_questions import QUESTIONS, check_answer, given_folder
 
     for question in QUESTIONS:
         if not question.condition(answers, machine):
             if question.name == "folder":
-                answers["folder"] = str(CONFIGURATION_FOLDER)
+                answers["folder"] = given_folder()
             continue
         typed = given.get(question.name)
         if typed is not None:

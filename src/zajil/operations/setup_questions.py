@@ -6,57 +6,32 @@ answer as it is kept or says what is wrong with it. ``plan_of`` makes a plan of 
 
 from __future__ import annotations
 
-import os
-import pwd
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
-from zajil.config.kinds import DATABASE_SCHEMES
-from zajil.config.places import CONFIGURATION_FOLDER, DATA_FOLDER, USER, is_system_package
-from zajil.core.address import parse_address
-from zajil.core.domain import to_ascii
-from zajil.core.errors import Invalid
-from zajil.net.own_addresses import has_ipv6
-from zajil.net.port_owner import can_listen
-from zajil.operations.credentials import LONGEST, SHORTEST, BadPassword
-from zajil.operations.run import find_user
-from zajil.operations.setup_plan import CONFIGURATION_NAME, SetupPlan, Smarthost, require_public
-from zajil.tls.context import server_context
+from zajil.config.places import CONFIGURATION_FOLDER, DATA_FOLDER, USER
+from zajil.operations.setup_answers import (
+    Answers,
+    BadAnswer,
+    Machine,
+    all_addresses,
+    check_addresses,
+    check_admin,
+    check_database,
+    check_domain,
+    check_file,
+    check_folder,
+    check_host,
+    check_hostname,
+    check_key,
+    check_password,
+    check_port,
+    check_user,
+    default_folder,
+)
+from zajil.operations.setup_plan import SetupPlan, Smarthost
 from zajil.tracking.check_names import mark
-
-Answers = Mapping[str, str]
-"""Name of a question to the answer as it is kept; ``""``: none was wanted."""
-
-
-class BadAnswer(Invalid):
-    """An answer cannot be used; the text is one sentence for the operator."""
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What is found on this machine; the defaults depend on it."""
-
-    is_root: bool
-    is_package: bool
-    """Installed by the package of the system, which brings folders and a user."""
-    has_ipv6: bool
-    home: Path
-
-    @property
-    def has_user(self) -> bool:
-        """Whether the user that servers usually run as exists."""
-        try:
-            return bool(pwd.getpwnam(USER))
-        except KeyError:
-            return False
-
-
-def this_machine() -> Machine:
-    """Look at this machine."""
-    return Machine(os.geteuid() == 0, is_system_package(), has_ipv6(), Path.home())
-
 
 Default = Callable[[Answers, Machine], str]
 Check = Callable[[str, Answers], str]
@@ -117,9 +92,9 @@ def check_answer(question: SetupQuestion, typed: str, answers: Answers) -> str:
     return question.check(text, answers)
 
 
-def questions_for(answers: Answers, machine: Machine) -> list[SetupQuestion]:
-    """Return the questions that are asked, as far as the answers so far tell."""
-    return [one for one in QUESTIONS if one.condition(answers, machine)]
+def given_folder() -> str:
+    """Return the folder where it is not asked for: the package of the system has one."""
+    return str(CONFIGURATION_FOLDER)
 
 
 def plan_of(answers: Answers, data_dir: Path | None = None, login: str | None = None) -> SetupPlan:
@@ -160,107 +135,13 @@ def plan_of(answers: Answers, data_dir: Path | None = None, login: str | None = 
     )
 
 
-def _check_domain(text: str, _answers: Answers) -> str:
-    return require_public(text, "a mail domain", "example.org")
-
-
-def _check_hostname(text: str, _answers: Answers) -> str:
-    return require_public(text, "a mail server", "mail.example.org")
-
-
-def _default_folder(_answers: Answers, machine: Machine) -> str:
-    if machine.is_root:
-        return str(CONFIGURATION_FOLDER)
-    return str(machine.home / "zajil")
-
-
-def _check_folder(text: str, _answers: Answers) -> str:
-    folder = Path(text).expanduser().absolute()
-    if (folder / CONFIGURATION_NAME).exists():
-        raise BadAnswer(f"{folder} already contains a server: {CONFIGURATION_NAME} is there")
-    if folder.exists() and not folder.is_dir():
-        raise BadAnswer(f"{folder} is not a folder")
-    return str(folder)
-
-
-def _check_user(text: str, _answers: Answers) -> str:
-    find_user(text)
-    return text
-
-
-def _all_addresses(_answers: Answers, machine: Machine) -> str:
-    everywhere = [IPv4Address(0), *([IPv6Address(0)] if machine.has_ipv6 else [])]
-    return " ".join(str(one) for one in everywhere)
-
-
-def _check_addresses(text: str, _answers: Answers) -> str:
-    found = []
-    for word in text.replace(",", " ").split():
-        try:
-            address = str(ip_address(word.strip("[]")))
-        except ValueError:
-            raise BadAnswer(f"{word} is not an IP address") from None
-        error = can_listen(address, 0)
-        if error is not None:
-            raise BadAnswer(f"{address} is not an address of this machine: {error.strerror}")
-        found.append(address)
-    return " ".join(dict.fromkeys(found))
-
-
-def _check_file(text: str, _answers: Answers) -> str:
-    path = Path(text).expanduser().absolute()
-    try:
-        path.read_bytes()
-    except OSError as error:
-        raise BadAnswer(f"cannot read {path}: {error.strerror}") from None
-    return str(path)
-
-
-def _check_key(text: str, answers: Answers) -> str:
-    path = _check_file(text, answers)
-    server_context(Path(answers["certificate"]), Path(path))
-    return path
-
-
-def _check_host(text: str, _answers: Answers) -> str:
-    try:
-        return str(ip_address(text.strip("[]")))
-    except ValueError:
-        return to_ascii(text)
-
-
-def _check_port(text: str, _answers: Answers) -> str:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536):
-        raise BadAnswer("a port is a number from 1 to 65535")
-    return str(int(text))
-
-
-def _check_admin(text: str, answers: Answers) -> str:
-    address = parse_address(text if "@" in text else f"{text}@{answers['domain']}")
-    if address.domain != answers["domain"]:
-        raise BadAnswer(f"the first account must be in the domain {answers['domain']}")
-    return address.unicode
-
-
-def _check_password(text: str, _answers: Answers) -> str:
-    if not SHORTEST <= len(text) <= LONGEST:
-        raise BadPassword(f"a password must have {SHORTEST} to {LONGEST} characters")
-    return text
-
-
-def _check_database(text: str, _answers: Answers) -> str:
-    if not text.startswith(DATABASE_SCHEMES):
-        raise BadAnswer("the address of a PostgreSQL database is postgresql://user@host/name")
-    return text
-
-
 QUESTIONS: Sequence[SetupQuestion] = (
     SetupQuestion(
         name="domain",
         option="DOMAIN",
         text=mark("Mail domain"),
         help=mark("The part of your addresses after the @, like example.org."),
-        check=_check_domain,
+        check=check_domain,
     ),
     SetupQuestion(
         name="hostname",
@@ -268,14 +149,14 @@ QUESTIONS: Sequence[SetupQuestion] = (
         text=mark("Host name of this server"),
         help=mark("Other servers and mail programs connect to this name."),
         default=lambda answers, _: f"mail.{answers['domain']}",
-        check=_check_hostname,
+        check=check_hostname,
     ),
     SetupQuestion(
         name="folder",
         option="--dir",
         text=mark("Folder for the configuration"),
-        default=_default_folder,
-        check=_check_folder,
+        default=default_folder,
+        check=check_folder,
         condition=lambda _, machine: not machine.is_package,
     ),
     SetupQuestion(
@@ -284,7 +165,7 @@ QUESTIONS: Sequence[SetupQuestion] = (
         text=mark("System user that the server runs as"),
         help=mark("For instance zajil; adduser makes one."),
         default=lambda _, machine: USER if machine.has_user else "",
-        check=_check_user,
+        check=check_user,
         condition=lambda _, machine: machine.is_root,
     ),
     SetupQuestion(
@@ -294,8 +175,8 @@ QUESTIONS: Sequence[SetupQuestion] = (
         help=mark(
             "IP addresses of this machine, with spaces between them; 0.0.0.0 and :: are all."
         ),
-        default=_all_addresses,
-        check=_check_addresses,
+        default=all_addresses,
+        check=check_addresses,
     ),
     SetupQuestion(
         name="tls",
@@ -311,14 +192,14 @@ QUESTIONS: Sequence[SetupQuestion] = (
         name="certificate",
         option="--certificate",
         text=mark("PEM file of the certificate and its chain"),
-        check=_check_file,
+        check=check_file,
         condition=lambda answers, _: answers.get("tls") == "files",
     ),
     SetupQuestion(
         name="key",
         option="--key",
         text=mark("PEM file of the private key"),
-        check=_check_key,
+        check=check_key,
         condition=lambda answers, _: answers.get("tls") == "files",
     ),
     SetupQuestion(
@@ -335,7 +216,7 @@ QUESTIONS: Sequence[SetupQuestion] = (
         name="smarthost_host",
         option="--smarthost",
         text=mark("Host name of the smarthost"),
-        check=_check_host,
+        check=check_host,
         condition=lambda answers, _: answers.get("sending") == "smarthost",
     ),
     SetupQuestion(
@@ -343,7 +224,7 @@ QUESTIONS: Sequence[SetupQuestion] = (
         option="--smarthost",
         text=mark("Port of the smarthost"),
         default=lambda _answers, _machine: "587",
-        check=_check_port,
+        check=check_port,
         condition=lambda answers, _: answers.get("sending") == "smarthost",
     ),
     SetupQuestion(
@@ -367,7 +248,7 @@ QUESTIONS: Sequence[SetupQuestion] = (
         text=mark("Address of the first account"),
         help=mark("It is an administrator, and gets the mail of postmaster@ and abuse@."),
         default=lambda answers, _: f"admin@{answers['domain']}",
-        check=_check_admin,
+        check=check_admin,
     ),
     SetupQuestion(
         name="password",
@@ -376,7 +257,7 @@ QUESTIONS: Sequence[SetupQuestion] = (
         help=mark("Empty: a password is made and shown once."),
         secret=True,
         optional=True,
-        check=_check_password,
+        check=check_password,
     ),
     SetupQuestion(
         name="database",
@@ -393,7 +274,7 @@ QUESTIONS: Sequence[SetupQuestion] = (
         option="--database",
         text=mark("Address of the PostgreSQL database"),
         help=mark("postgresql://user:password@host/name; the database must exist and be empty."),
-        check=_check_database,
+        check=check_database,
         condition=lambda answers, _: answers.get("database") == "postgresql",
     ),
 )

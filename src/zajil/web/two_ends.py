@@ -16,30 +16,40 @@ COOKIE_NAME = "zajil_lab"
 """The lab's own; each of its domains has another."""
 
 
-class SidesPages:
-    """Renders the lab's pages with the templates and styles of ``web``."""
+_LAB = Site("Zajil lab", COOKIE_NAME)
 
-    def __init__(self, clock: Clock) -> None:
+
+class SidesPages:
+    """Renders pages that nobody logs in to, with the templates and styles of ``web``."""
+
+    def __init__(self, clock: Clock, site: Site = _LAB) -> None:
+        """Load the templates.
+
+        Args:
+            clock: the time.
+            site: whose pages they are.
+        """
         self.languages = load_languages()
         self.static = StaticFiles()
         """Serve its ``show`` at ``/static/{name}``."""
-        self._pages = Pages(self.languages, self.static, clock, Site("Zajil lab", COOKIE_NAME))
+        self._pages = Pages(self.languages, self.static, clock, site)
+        self._cookie_name = site.cookie_name
 
     def visitor(self, request: Request, csrf: str = "") -> Visitor:
         """Return the language and theme of a request."""
         cookies = request.cookies
-        theme = cookies.get(f"{COOKIE_NAME}_theme", "")
+        theme = cookies.get(f"{self._cookie_name}_theme", "")
         return Visitor(
             language=choose_language(
                 self.languages,
-                cookies.get(f"{COOKIE_NAME}_language"),
+                cookies.get(f"{self._cookie_name}_language"),
                 request.headers.get("accept-language", ""),
             ),
-            zone=choose_zone(cookies.get(f"{COOKIE_NAME}_zone")),
+            zone=choose_zone(cookies.get(f"{self._cookie_name}_zone")),
             theme=theme if theme in THEMES else "",
             path=local_path(request.url.path, "/"),
             csrf=csrf,
-            has_zone=f"{COOKIE_NAME}_zone" in cookies,
+            has_zone=f"{self._cookie_name}_zone" in cookies,
         )
 
     def render(self, visitor: Visitor, template: str, **context: object) -> str:
