@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zajil.cli.configured import open_operations
+from zajil.cli.configured import open_operations, read_configuration
 from zajil.cli.journey import print_journey
 from zajil.cli.output import AsJson, duration_ms, log_to_stderr, print_json, printable
 
@@ -41,8 +41,9 @@ def roundtrip(
 
     log_to_stderr()
     address, timeout_ms = parse_address(to), duration_ms(timeout, "--timeout")
+    signs = read_configuration(context).keys.sign
     with open_operations(context) as operations:
-        trip = operations.run_started(_go, sender, address, timeout_ms)
+        trip = operations.run_started(_go, sender, address, timeout_ms, signs)
     if as_json:
         print_json(
             {
@@ -58,11 +59,12 @@ def roundtrip(
 
 
 async def _go(
-    context: OperationContext, actor: Actor, who: str, to: Address, timeout_ms: int
+    context: OperationContext, actor: Actor, who: str, to: Address, timeout_ms: int, signs: bool
 ) -> RoundTrip:
-    from zajil.operations.round_trip import send_test, wait_for_answer
+    from zajil.operations.round_trip import make_test_mailer, send_test, wait_for_answer
 
-    sent = await send_test(context, actor, who, to)
+    mailer = make_test_mailer(context, signs=signs)
+    sent = await send_test(context, actor, mailer, who, to)
     return await wait_for_answer(context, sent, to, timeout_ms)
 
 

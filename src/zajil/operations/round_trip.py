@@ -57,12 +57,31 @@ class RoundTrip:
     """The message was not delivered, so no answer will come."""
 
 
-async def send_test(context: OperationContext, actor: Actor, who: str, to: Address) -> MailId:
+def make_test_mailer(context: OperationContext, *, signs: bool) -> OwnMailer:
+    """Return what sends the messages of round trips.
+
+    Args:
+        context: the store, started.
+        signs: whether mail is signed (``keys.sign``).
+    """
+    return OwnMailer(
+        store=context.store,
+        clock=context.clock,
+        random=context.random,
+        lifetime_ms=_LIFETIME_MS,
+        signer=Signer(Keyring(context.store), context.clock) if signs else None,
+    )
+
+
+async def send_test(
+    context: OperationContext, actor: Actor, mailer: OwnMailer, who: str, to: Address
+) -> MailId:
     """Send the message of a round trip; returns its id.
 
     Args:
         context: the store, started.
         actor: must be an administrator.
+        mailer: of ``make_test_mailer``.
         who: account that it is from: its login name or address.
         to: the echo address.
 
@@ -74,13 +93,6 @@ async def send_test(context: OperationContext, actor: Actor, who: str, to: Addre
     """
     require_admin(actor)
     account = await context.read(lambda conn: find_account(conn, who))
-    mailer = OwnMailer(
-        store=context.store,
-        clock=context.clock,
-        random=context.random,
-        lifetime_ms=_LIFETIME_MS,
-        signer=Signer(Keyring(context.store), context.clock),
-    )
     now_ms = context.clock.now_ms()
     mail_id = mailer.new_mail_id(now_ms)
     route = await mailer.route(to, None)

@@ -13,6 +13,7 @@ from zajil.web.admin.journeys import JourneySearch
 from zajil.web.admin.overview import Overview
 from zajil.web.admin.queue import QueuePages
 from zajil.web.admin.reports import ReportPages
+from zajil.web.admin.round_trip import RoundTripPages
 from zajil.web.admin.security import ConnectionPages
 from zajil.web.parts import WebParts
 
@@ -31,6 +32,7 @@ def admin_routes(parts: WebParts) -> list[BaseRoute]:
     domains = DomainPages(
         parts.pages, parts.operations, parts.notices, services.configuration, services.resolve
     )
+    trips = RoundTripPages(parts.pages, parts.operations, services.configuration)
     reports = ReportPages(parts.pages, parts.operations)
     security = ConnectionPages(parts.pages, parts.operations, parts.notices)
     return [
@@ -48,6 +50,8 @@ def admin_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/admin/domains", admins(domains.add), methods=["POST"]),
         Route("/admin/domains/{domain}", admins(domains.show_one), methods=["GET"]),
         Route("/admin/domains/{domain}", admins(domains.act), methods=["POST"]),
+        Route("/admin/roundtrip", admins(trips.show), methods=["GET"]),
+        Route("/admin/roundtrip", admins(trips.send), methods=["POST"]),
         Route("/admin/reports", admins(reports.show), methods=["GET"]),
         Route("/admin/reports/{number}", admins(reports.show_one), methods=["GET"]),
         Route("/admin/security", admins(security.show), methods=["GET"]),
