@@ -1,6 +1,8 @@
 """Echo accounts: each message that comes is answered with what was seen of it, and removed.
 
 A chore. The answer and the removal are one commit, so that nothing is answered twice or forgotten.
+What was in the account before, or was put there by a mail program, stays; what is removed can be
+restored as any deleted message.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ _MOST_READ = 65_536
 MOST_ANSWERS = 20
 """To one address in an hour."""
 _HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+"""Older messages are not looked at: somebody had the address before."""
 _MOST_SENDERS = 10_000
 
 
@@ -67,10 +71,11 @@ class EchoAccounts:
     async def _answer_all(self, account: AccountEntry) -> None:
         store = self._mailer.store
         for mailbox in (account.inbox, account.junk):
-            for message in await store.read(functools.partial(_oldest, mailbox)):
-                intake = await self._prepare(account, message) if message.mail_id else None
+            since_ms = self._mailer.clock.now_ms() - _DAY_MS
+            for message in await store.read(functools.partial(_newest, mailbox, since_ms)):
+                intake = await self._prepare(account, message)
                 remove = ExpungeMessages(
-                    account.account_id, mailbox, (message.uid,), deleted_only=False, for_good=True
+                    account.account_id, mailbox, (message.uid,), deleted_only=False
                 )
                 try:
                     await store.write(answer_echo, AnsweredEcho(remove, intake))
@@ -132,5 +137,7 @@ def _find(address: Address, conn: Snapshot) -> AccountEntry | None:
     return entry if isinstance(entry, AccountEntry) else None
 
 
-def _oldest(mailbox: MailboxId, conn: Snapshot) -> list[Message]:
-    return get_messages(conn, mailbox, list_uids(conn, mailbox)[:_AT_ONCE])
+def _newest(mailbox: MailboxId, since_ms: int, conn: Snapshot) -> list[Message]:
+    """Return messages that came since a time by delivery, the oldest first."""
+    found = get_messages(conn, mailbox, list_uids(conn, mailbox)[-_AT_ONCE:])
+    return [one for one in found if one.mail_id is not None and one.saved_at_ms >= since_ms]

@@ -67,6 +67,6 @@ def records(
 def print_records(records: Sequence[DnsRecord]) -> None:
     """Print each record under a sentence that describes its purpose."""
     for number, record in enumerate(records, 1):
-        print(f"{number}. {record.purpose}")
+        print(f"{number}. {record.purpose}{' (Optional.)' if record.is_optional else ''}")
         dot = "" if record.name.startswith("<") or record.type == "PTR" else "."
         print(f"     {record.name}{dot}  {record.type}  {record.value}")
