@@ -236,10 +236,11 @@ def test_a_problem_of_the_machine_stops_setup_where_that_is_wanted(tmp_path: Pat
     """Port 25 of the address is in use."""
     import socket
 
-    with socket.create_server(("127.0.0.9", 143)) if os.geteuid() == 0 else socket.socket():
+    address = f"127.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 200}.9"
+    with socket.create_server((address, 143)) if os.geteuid() == 0 else socket.socket():
         done = subprocess.run(
             [*ZAJIL, "setup", "north.test", "--dir", str(tmp_path / "mail"), "--probe",
-             "--address", "127.0.0.9"],
+             "--address", address],
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
         )  # fmt: skip
     if os.geteuid() == 0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import select
 import subprocess
 import sys
 import urllib.request
@@ -225,18 +224,19 @@ def test_the_command_prints_the_address_and_serves_it() -> None:
     command = [sys.executable, "-m", "zajil", "setup", "--web", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        text = ""
-        while "ssh -L" not in text:
-            assert select.select([process.stdout], [], [], 60)[0]
-            text += process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+/start/[0-9a-f]{48}", text)
-        assert found is not None
-        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        with opener.open(found[0], timeout=60) as page:
-            assert b"Set up the mail server" in page.read()
-        with opener.open(found[0].partition("/start")[0] + "/end", b"", timeout=60) as page:
-            assert b"Setup has ended" in page.read()
-        assert process.wait(60) == 0
+        try:
+            text = "".join(process.stdout.readline() for _ in range(7))
+            found = re.search(r"http://127\.0\.0\.1:\d+/start/[0-9a-f]{48}", text)
+            assert found is not None
+            assert "ssh -L" in text
+            opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            with opener.open(found[0], timeout=60) as page:
+                assert b"Set up the mail server" in page.read()
+            with opener.open(found[0].partition("/start")[0] + "/end", b"", timeout=60) as page:
+                assert b"Setup has ended" in page.read()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 def test_an_address_to_listen_on_that_is_none() -> None:
