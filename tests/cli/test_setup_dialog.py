@@ -47,8 +47,8 @@ def test_all_questions_with_mistakes(open_folder: Path) -> None:
         terminal.type("203.0.113.77")
         terminal.expect("203.0.113.77 is not an address of this machine")
         terminal.type("127.0.0.1")
-        terminal.expect("Certificate [self-signed]: ")
-        terminal.type("2")
+        terminal.expect("Certificate [acme]: ")
+        terminal.type("3")
         terminal.expect("PEM file of the certificate and its chain: ")
         terminal.type("/nowhere.pem")
         terminal.expect("cannot read /nowhere.pem: No such file or directory")
@@ -136,8 +136,8 @@ def test_what_options_answer_is_not_asked(open_folder: Path) -> None:
         if os.geteuid() == 0:
             terminal.expect("System user")
             terminal.type("nobody")
-        terminal.expect("Certificate [self-signed]: ")
-        terminal.type("1")
+        terminal.expect("Certificate [acme]: ")
+        terminal.type("self-signed")
         terminal.expect("Sending [direct]: ")
         terminal.type("")
         terminal.expect("Address of the first account: amal@north.test")
@@ -161,7 +161,8 @@ def test_a_database_that_does_not_answer_leads_back_to_the_questions(open_folder
     with on_terminal([*ZAJIL, "setup", *options]) as terminal:
         for text in ("Mail domain: ", "Certificate [", "Sending [", "Password of"):
             terminal.expect(text)
-            terminal.type("north.test" if text.startswith("Mail") else "")
+            answers = {"Mail domain: ": "north.test", "Certificate [": "self-signed"}
+            terminal.type(answers.get(text, ""))
         terminal.expect("(y/n)")
         terminal.type("y")
         terminal.expect("Please check your answers.")
@@ -178,6 +179,8 @@ def test_a_database_that_does_not_answer_leads_back_to_the_questions(open_folder
         (("north.test",), "--dir"),
         (("north.test", "--dir", "{}", "--certificate", "c.pem"), "--key"),
         (("north.test", "--dir", "{}", "--smarthost-login", "x"), "--smarthost"),
+        (("north.test", "--dir", "{}", "--acme-contact", "a@north.test"), "--acme-agree-terms"),
+        (("north.test", "--dir", "{}", "--acme-agree-terms"), "--acme-contact"),
         (("north.test", "--dir", "{}", "--smarthost", "h.test", "--smarthost-login", "x"),
          "--smarthost-password-file"),
         (("north.test", "--dir", "{}", "--smarthost", "h.test:0"), "a port is"),
@@ -247,3 +250,24 @@ def test_a_problem_of_the_machine_stops_setup_where_that_is_wanted(tmp_path: Pat
         assert done.returncode == 1
         assert "Port 143 is in use by another program" in done.stdout
         assert not (tmp_path / "mail").exists()
+
+
+def test_certificates_of_an_authority(tmp_path: Path) -> None:
+    """No self-signed pair is made: own files would have priority over those of the authority."""
+    folder = tmp_path / "mail"
+    done = subprocess.run(
+        [
+            *ZAJIL, "setup", "north.test", "--dir", str(folder), "--acme-contact", "a@north.test",
+            "--acme-agree-terms", "--address", "127.0.0.1",
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )  # fmt: skip
+    configuration = load_configuration(folder / "zajil.toml")
+    assert configuration.acme.directory == "https://acme-v02.api.letsencrypt.org/directory"
+    assert (configuration.acme.agree_terms, configuration.acme.contact) == (True, "a@north.test")
+    assert configuration.tls.certificate is None
+    assert not (folder / "tls").exists()
+    assert " tls list" in done.stdout

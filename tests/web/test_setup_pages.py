@@ -132,6 +132,7 @@ def test_a_server_is_set_up_and_its_records_are_ticked(tmp_path: Path) -> None:
         ({"password": "short", "again": "short"}, "This password is too short or too long."),
         ({"admin": "@"}, "This is not an email address."),
         ({"tls": "files", "certificate": "/none.pem"}, "This answer cannot be used."),
+        ({"tls": "acme", "acme_contact": "x"}, "This is not an email address."),
         ({"sending": "smarthost"}, "This answer cannot be used."),
         ({"tls": "other"}, "This answer cannot be used."),
         ({"addresses": "mail.north.test"}, "This answer cannot be used."),

@@ -64,6 +64,21 @@ def setup(
         typer.Option(help="PEM file of your certificate. Default: a self-signed one is made."),
     ] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file of its private key.")] = None,
+    acme_contact: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Get certificates by ACME; mail address for the authority. Needs "
+            "--acme-agree-terms.",
+        ),
+    ] = None,
+    acme_agree_terms: Annotated[
+        bool, typer.Option("--acme-agree-terms", help="Agree to the terms of the authority.")
+    ] = False,
+    acme_directory: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Directory of the authority. Default: Let's Encrypt."),
+    ] = None,
     smarthost: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT", help="Server of a provider that takes all mail to send."),
@@ -124,6 +139,7 @@ def setup(
         "hostname": hostname,
         "addresses": " ".join(address or ()),
         **_certificate(certificate, key),
+        **_authority(acme_contact, acme_directory, agrees=acme_agree_terms),
         **_smarthost(smarthost, smarthost_login, smarthost_password_file),
         "admin": admin,
         "password": read_password(password_file),
@@ -147,6 +163,17 @@ def _certificate(certificate: Path | None, key: Path | None) -> dict[str, str]:
     if certificate is None or key is None:
         raise WrongUsage("--certificate and --key must be given together")
     return {"tls": "files", "certificate": str(certificate), "key": str(key)}
+
+
+def _authority(contact: str | None, directory: str | None, *, agrees: bool) -> dict[str, str]:
+    if contact is None:
+        if agrees or directory is not None:
+            raise WrongUsage("--acme-agree-terms and --acme-directory need --acme-contact")
+        return {}
+    if not agrees:
+        raise WrongUsage("--acme-contact needs --acme-agree-terms")
+    asked = {"tls": "acme", "acme_contact": contact, "acme_terms": "agree"}
+    return {**asked, **({} if directory is None else {"acme_directory": directory})}
 
 
 def _smarthost(server: str | None, login: str | None, file: Path | None) -> dict[str, str | None]:
@@ -253,6 +280,8 @@ def _print_result(plan: SetupPlan, result: SetupResult, *, with_records: bool = 
             start = "systemctl start zajil"
     print(f"\nThen start it:  {start}")
     print(f"And check DNS:  {zajil} dns check --watch")
-    if plan.certificate is None:
+    if plan.authority is not None:
+        print(f"It gets its certificate as soon as its names lead to it: {zajil} tls list")
+    elif plan.makes_certificate:
         print("Its certificate is self-signed: other servers accept it, mail programs warn about")
         print(f"it. To use a certificate of a public authority, see [tls] in {config}.")

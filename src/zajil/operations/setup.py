@@ -103,7 +103,7 @@ def _refuse_overwriting(plan: SetupPlan, data_dir: Path) -> None:
             f"{file} already exists; nothing was changed. Start that server with `zajil serve "
             f"--config {file}`, or choose another folder"
         )
-    own = () if plan.certificate is not None else (CERTIFICATE, KEY)
+    own = (CERTIFICATE, KEY) if plan.makes_certificate else ()
     for path in (*(plan.folder / name for name in (*own, *SECRETS.values())), data_dir):
         # A package, or a volume of a container, makes an empty folder for data.
         if path.exists() and not (path == data_dir and _is_empty_folder(path)):
@@ -121,7 +121,7 @@ def _write_files(
     plan: SetupPlan, data_dir: Path, names: Names, now_ms: int, made: list[Path]
 ) -> None:
     _make_folder(plan.folder, made)
-    if plan.certificate is None:
+    if plan.makes_certificate:
         _make_folder(plan.folder / "tls", made)
         pair = make_self_signed((names.hostname,), now_ms)
         _write_new(plan.folder / CERTIFICATE, pair.certificate, 0o644, made)

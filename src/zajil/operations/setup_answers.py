@@ -151,6 +151,14 @@ def check_admin(text: str, answers: Answers) -> str:
     return address.unicode
 
 
+def check_contact(text: str, _answers: Answers) -> str:
+    """Return a mail address that an authority can use."""
+    address = parse_address(text)
+    if not address.is_ascii:
+        raise BadAnswer("the authority needs an address in ASCII")
+    return str(address)
+
+
 def check_password(text: str, _answers: Answers) -> str:
     """Return a password of a usable length."""
     if not SHORTEST <= len(text) <= LONGEST:

@@ -45,6 +45,19 @@ class Smarthost:
     """What its provider wants in SPF records: ``include:_spf.provider.example``."""
 
 
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcmeAuthority:
+    """An authority that certificates come from; the operator agrees to its terms of service."""
+
+    directory: str
+    """URL (RFC 8555 section 7.1.1)."""
+    contact: str
+    """Mail address."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupPlan:
     """What the operator wants."""
@@ -70,9 +83,16 @@ class SetupPlan:
     """IP addresses to listen on, all services, HTTP and HTTPS too; ``None``: as the defaults of
     ``[listen]``."""
     certificate: tuple[Path, Path] | None = None
-    """Files of certificate and key that the operator keeps; ``None``: a self-signed one is made."""
+    """Files of certificate and key that the operator keeps."""
+    authority: AcmeAuthority | None = None
+    """Where certificates come from; without it and without files, a self-signed one is made."""
     smarthost: Smarthost | None = None
     """``None``: mail goes to the servers of the recipients' domains."""
+
+    @property
+    def makes_certificate(self) -> bool:
+        """Whether setup makes a self-signed certificate."""
+        return self.certificate is None and self.authority is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +169,15 @@ def chosen_options(plan: SetupPlan, names: Names) -> dict[str, Any]:
     chosen: dict[str, Any] = {
         "server.hostname": names.hostname,
         "server.data_dir": DATA if plan.data_dir is None else str(plan.data_dir.absolute()),
-        "tls.certificate": CERTIFICATE,
-        "tls.key": KEY,
     }
+    if plan.makes_certificate:
+        chosen |= {"tls.certificate": CERTIFICATE, "tls.key": KEY}
+    if plan.authority is not None:
+        chosen |= {
+            "acme.directory": plan.authority.directory,
+            "acme.agree_terms": True,
+            "acme.contact": plan.authority.contact,
+        }
     if plan.certificate is not None:
         certificate, key = plan.certificate
         chosen |= {"tls.certificate": str(certificate.absolute()), "tls.key": str(key.absolute())}

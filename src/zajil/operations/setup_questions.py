@@ -18,6 +18,7 @@ from zajil.operations.setup_answers import (
     all_addresses,
     check_addresses,
     check_admin,
+    check_contact,
     check_database,
     check_domain,
     check_file,
@@ -30,7 +31,7 @@ from zajil.operations.setup_answers import (
     check_user,
     default_folder,
 )
-from zajil.operations.setup_plan import SetupPlan, Smarthost
+from zajil.operations.setup_plan import LETS_ENCRYPT, AcmeAuthority, SetupPlan, Smarthost
 from zajil.tracking.check_names import mark
 
 Default = Callable[[Answers, Machine], str]
@@ -116,6 +117,12 @@ def plan_of(answers: Answers, data_dir: Path | None = None, login: str | None = 
             login=answers.get("smarthost_login") or None,
             password=answers.get("smarthost_password") or None,
         )
+    authority = None
+    if answers.get("tls") == "acme" and answers.get("acme_terms") == "agree":
+        authority = AcmeAuthority(
+            directory=answers.get("acme_directory") or LETS_ENCRYPT,
+            contact=answers["acme_contact"],
+        )
     certificate = None
     if answers.get("tls") == "files":
         certificate = Path(answers["certificate"]), Path(answers["key"])
@@ -131,6 +138,7 @@ def plan_of(answers: Answers, data_dir: Path | None = None, login: str | None = 
         store_url=answers.get("database_url") or None,
         addresses=answers.get("addresses", "").split() or None,
         certificate=certificate,
+        authority=authority,
         smarthost=smarthost,
     )
 
@@ -183,10 +191,35 @@ QUESTIONS: Sequence[SetupQuestion] = (
         option="--tls",
         text=mark("Certificate"),
         choices=(
+            (
+                "acme",
+                mark("Get it from Let's Encrypt; the server renews it by itself."),
+            ),
             ("self-signed", mark("Make a self-signed one: mail programs warn about it.")),
             ("files", mark("Use files that another program renews, like certbot.")),
         ),
-        default=lambda _answers, _machine: "self-signed",
+        default=lambda _answers, _machine: "acme",
+    ),
+    SetupQuestion(
+        name="acme_contact",
+        option="--acme-contact",
+        text=mark("Mail address for the authority"),
+        help=mark("It gets messages about the account there."),
+        default=lambda answers, _: f"postmaster@{answers['domain']}",
+        check=check_contact,
+        condition=lambda answers, _: answers.get("tls") == "acme",
+    ),
+    SetupQuestion(
+        name="acme_terms",
+        option="--acme-agree-terms",
+        text=mark("Terms of service of the authority"),
+        help=mark("They are at https://letsencrypt.org/repository/."),
+        choices=(
+            ("agree", mark("I agree to them.")),
+            ("decline", mark("I do not agree; a self-signed certificate is made.")),
+        ),
+        default=lambda _answers, _machine: "decline",
+        condition=lambda answers, _: answers.get("tls") == "acme",
     ),
     SetupQuestion(
         name="certificate",

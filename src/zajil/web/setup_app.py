@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
@@ -248,8 +249,9 @@ class SetupPages:
         values = {}
         for question in questions:
             kept = answers.get(question.name, answers.get(f"typed {question.name}"))
-            if kept is None and question.name not in ("hostname", "admin"):
-                kept = question.default({}, machine)
+            if kept is None:
+                with suppress(KeyError):  # the default depends on the domain
+                    kept = question.default({}, machine)
             values[question.name] = "" if question.secret else kept or ""
         response = self._show(
             request, "setup.html", questions=questions, values=values, errors=errors
