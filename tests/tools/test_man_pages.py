@@ -25,7 +25,7 @@ def test_every_command_has_a_page_and_every_option_an_entry() -> None:
     for name in COMMANDS:
         assert rf"\fBzajil\-{name.replace('-', chr(92) + '-')}\fR(1)" in made["zajil.1"]
     for group, _, options in option_texts():
-        entries = made["zajil.toml.5"].partition(f"[{group}]")[2].partition(".SS")[0]
+        entries = made["zajil.toml.5"].partition(f'.SS "[{group}]"')[2].partition(".SS")[0]
         assert [one.name for one in options if rf"\fB{one.name}\fR" not in entries] == []
 
 

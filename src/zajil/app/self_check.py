@@ -23,6 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from zajil.core.errors import InternalError
 from zajil.store.engine.migrate import try_tables
 from zajil.web.language import load_languages
 
@@ -46,7 +47,7 @@ class SelfCheck:
     """One sentence, or a version."""
 
 
-class _Failed(Exception):
+class _Failed(InternalError):
     """A check did not succeed; the text is for the operator."""
 
 
