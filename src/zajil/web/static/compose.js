@@ -213,10 +213,12 @@ sender?.addEventListener("change", () => {
 // ---- buttons
 
 let isLeaving = false;
+let isSent = false; // until the next page is there, nothing is sent again
 form.addEventListener("submit", (event) => {
   const button = event.submitter;
   if (isLeaving) return;
   event.preventDefault();
+  if (isSent) return;
   if (button?.name === "remove") {
     work = work.then(() => post((data) => data.set("remove", button.value)));
   } else if (button?.name === "template") {
@@ -250,12 +252,14 @@ async function submit(button) {
   copy(true);
   try {
     const answer = await fetch(path, { method: "POST", body: data, headers: { Accept: "application/json" } });
-    button.disabled = false;
-    isLeaving = true;
     if (answer.headers.get("content-type")?.startsWith("application/json")) {
+      const { next } = await answer.json();
+      isSent = true;
       forget();
-      location.assign((await answer.json()).next);
+      location.assign(next);
     } else {
+      button.disabled = false;
+      isLeaving = true;
       form.requestSubmit(button);
     }
   } catch {
@@ -297,7 +301,7 @@ form.querySelector("#leave")?.addEventListener("click", () => {
   forget();
 });
 addEventListener("pagehide", () => {
-  if (isLeaving || changes === kept || (isBlank() && !field("place").value)) return;
+  if (isLeaving || isSent || changes === kept || (isBlank() && !field("place").value)) return;
   const data = new FormData(form);
   data.delete("attach");
   data.set("action", "save");
