@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import dns.message
@@ -78,6 +79,22 @@ def test_a_watch_ends_when_all_is_right(run: Run, tmp_path: Path) -> None:
     with running_named(tmp_path, zones) as server:
         status, out, _ = run("dns", "check", "--watch", "--nameserver", server.address)
     assert (status, out.splitlines()[-1]) == (0, "All records are right.")
+
+
+def test_a_watch_prints_at_once_into_a_pipe(run: Run, tmp_path: Path) -> None:
+    """Whoever waits with `| tee` sees what is missing while it goes on."""
+    with running_named(tmp_path, {"north.test": "x TXT nothing"}) as server:
+        command = [sys.executable, "-m", "zajil", "dns", "check", "--watch"]
+        watch = subprocess.Popen(
+            [*command, "--nameserver", server.address], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert watch.stdout is not None
+            assert watch.stdout.readline() == "north.test\n"
+            assert watch.poll() is None
+        finally:
+            watch.terminate()
+            watch.communicate()
 
 
 def test_a_resolver_with_an_old_answer(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,14 +55,16 @@ def check(
         raise WrongUsage("--watch and --json cannot be combined")
     pause_ms = duration_ms(every, "--every")
     configuration = read_configuration(context)
-    records = wanted_records(context, configuration, domains)
     before: dict[str, str] = {}
     while True:
+        # Anew each time: the server makes keys and opens accounts while others wait for DNS.
+        records = wanted_records(context, configuration, domains)
         checked = _look_up(records, nameserver, timeout, configuration.dns.nameservers)
         if as_json:
             print_json({"domains": {name: _to_list(found) for name, found in checked.items()}})
         else:
             before = _print_changes(checked, before)
+            sys.stdout.flush()  # it is read while we wait, also in a file
         good = all(is_all_right(found) for found in checked.values())
         if good or not watch:
             break
