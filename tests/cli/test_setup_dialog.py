@@ -83,6 +83,7 @@ def test_all_questions_with_mistakes(open_folder: Path) -> None:
         terminal.expect("Once more: ")
         terminal.type(PASSWORD + "?")
         terminal.expect("two different passwords")
+        terminal.expect("Password of the first account: ")
         terminal.type(PASSWORD)
         terminal.expect("Once more: ")
         terminal.type(PASSWORD)
@@ -117,8 +118,7 @@ def test_the_dialog_can_be_ended_at_any_question(key: bytes, open_folder: Path) 
     with on_terminal([*ZAJIL, "setup"]) as terminal:
         answer_first(terminal, folder)
         terminal.expect("Addresses to listen on")
-        terminal.press(key)
-        terminal.expect("Ended; nothing was written.")
+        terminal.press_until(key, "Ended; nothing was written.")
         assert terminal.end() == 1
     assert not folder.exists()
 

@@ -42,6 +42,20 @@ class Terminal:
         r"""Press a key: ``b"\x03"`` is Ctrl+C, ``b"\x04"`` Ctrl+D."""
         os.write(self._descriptor, key)
 
+    def press_until(self, key: bytes, text: str) -> None:
+        """Press a key until the command prints a text.
+
+        Python can miss a signal between printing a prompt and reading the answer.
+        """
+        for _ in range(6):
+            self.press(key)
+            until = time.monotonic() + _PATIENCE_SECONDS / 6
+            while text not in self.text[self._seen :] and self._read(until):
+                pass
+            if text in self.text[self._seen :]:
+                break
+        self.expect(text)
+
     def end(self) -> int:
         """Wait for the end of the command; return its status."""
         until = time.monotonic() + _PATIENCE_SECONDS

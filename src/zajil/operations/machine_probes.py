@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import email.utils
 import http.client
 import os
 import statistics
@@ -13,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from zajil.message.date import parse_date
 from zajil.net.port_owner import can_listen, is_taken, program_on
 from zajil.operations.probe import Probe
 from zajil.tracking.check_names import mark
@@ -217,12 +217,8 @@ def _clock_error(url: str) -> float | None:
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=5)
     try:
         connection.request("HEAD", parts.path or "/")
-        date = connection.getresponse().getheader("Date")
-        return (
-            None
-            if date is None
-            else time.time() - email.utils.parsedate_to_datetime(date).timestamp()
-        )
+        at_ms = parse_date(connection.getresponse().getheader("Date") or "")
+        return None if at_ms is None else time.time() - at_ms / 1000
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:
