@@ -211,3 +211,19 @@ def test_postgresql(store_url: str, tmp_path: Path) -> None:
     configuration = load_configuration(tmp_path / "mail" / "zajil.toml")
     with open_admin_store(configuration) as store:
         assert [row.login for row in store.read_now(list_accounts)] == ["admin"]
+
+
+def test_further_options_are_in_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    wanted = replace(plan(folder), more=("queue.lifetime=3d", "mail.echo_accounts=[]"))
+    file = run(wanted).configuration
+    assert 'lifetime = "3d"' in file.read_text("utf-8").splitlines()
+    assert load_configuration(file).queue.lifetime_ms == 3 * 86_400_000
+
+
+@pytest.mark.parametrize("wrong", ["queue.lifetme=3d", "queue=3d", "queue.lifetime=soon"])
+def test_a_wrong_further_option_changes_nothing(tmp_path: Path, wrong: str) -> None:
+    folder = tmp_path / "new"
+    with pytest.raises(BadConfiguration):
+        run(replace(plan(folder), more=(wrong,)))
+    assert not folder.exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zajil.cli.account import PasswordFile, read_password
+from zajil.cli.configured import Root
 from zajil.cli.dns import print_records
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 
 def setup(
+    context: typer.Context,
     domain: Annotated[
         str | None,
         typer.Argument(
@@ -124,7 +126,8 @@ def setup(
     """Set up a server: configuration, certificate, store, domain, first account. Do not start it.
 
     Without DOMAIN it asks on the terminal, tests the machine, and asks before it writes anything.
-    With --web it asks the same in the browser.
+    With --web it asks the same in the browser. `zajil --set KEY=VALUE setup` writes further options
+    into the configuration file.
 
     Exit status: 0 done, 1 the folder has a server or cannot be written, 2 wrong usage.
     """
@@ -147,10 +150,11 @@ def setup(
         **({} if database is None else {"database": "postgresql", "database_url": database}),
     }
     answers = {name: value for name, value in given.items() if value}
+    root: Root = context.find_root().obj
     if domain is None:
-        _ask(answers, data_dir, login)
+        _ask(answers, data_dir, login, root.overrides)
         return
-    plan, result = _set_up_at_once(answers, data_dir, login, probe=probe)
+    plan, result = _set_up_at_once(answers, data_dir, login, root.overrides, probe=probe)
     if as_json:
         print_json(_result_to_dict(result))
     else:
@@ -194,7 +198,9 @@ def _smarthost(server: str | None, login: str | None, file: Path | None) -> dict
     }
 
 
-def _ask(answers: dict[str, str], data_dir: Path | None, login: str | None) -> None:
+def _ask(
+    answers: dict[str, str], data_dir: Path | None, login: str | None, more: Sequence[str]
+) -> None:
     """Ask for what is missing, on a terminal only."""
     if not sys.stdin.isatty():
         raise WrongUsage(
@@ -202,12 +208,17 @@ def _ask(answers: dict[str, str], data_dir: Path | None, login: str | None) -> N
         )
     from zajil.cli.setup_dialog import run_dialog
 
-    plan, result = run_dialog(answers, data_dir, login)
+    plan, result = run_dialog(answers, data_dir, login, more)
     _print_result(plan, result, with_records=False)
 
 
 def _set_up_at_once(
-    given: Mapping[str, str], data_dir: Path | None, login: str | None, *, probe: bool
+    given: Mapping[str, str],
+    data_dir: Path | None,
+    login: str | None,
+    more: Sequence[str],
+    *,
+    probe: bool,
 ) -> tuple[SetupPlan, SetupResult]:
     """Set up with the options, and defaults for the rest."""
     from zajil.net.system import SystemClock, system_random
@@ -229,7 +240,7 @@ def _set_up_at_once(
     for question in QUESTIONS:
         if question.name in given and question.name not in ("folder", "admin", "password"):
             answers[question.name] = check_answer(question, given[question.name], answers)
-    plan = plan_of(answers, data_dir, login)
+    plan = plan_of(answers, data_dir, login, more)
     if probe:
         _probe(plan)
     return plan, set_up(plan, SystemClock(), system_random)

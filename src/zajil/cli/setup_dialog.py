@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def run_dialog(
-    given: dict[str, str], data_dir: Path | None, login: str | None
+    given: dict[str, str], data_dir: Path | None, login: str | None, more: Sequence[str] = ()
 ) -> tuple[SetupPlan, SetupResult]:
     """Ask, test, set up, and print the DNS records with their state.
 
@@ -34,6 +34,7 @@ def run_dialog(
         given: answers of options, not checked yet.
         data_dir: as ``plan_of``.
         login: as ``plan_of``.
+        more: as ``plan_of``.
 
     Raises:
         typer.Exit: the operator ended the dialog; nothing was written.
@@ -50,7 +51,7 @@ def run_dialog(
     try:
         while True:
             _ask_all(answers, given, machine)
-            plan = plan_of(answers, data_dir, login)
+            plan = plan_of(answers, data_dir, login, more)
             print("\nTesting this machine; this takes up to half a minute ...\n")
             found = probe_plan(plan)
             print_probes(found)

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from zajil.config.example import example_file
-from zajil.config.load import parse_configuration
+from zajil.config.load import (
+    BadConfiguration,
+    apply_override,
+    option_names,
+    parse_configuration,
+)
 from zajil.config.options import Configuration
 from zajil.core.address import Address, parse_address
 from zajil.core.domain import BadDomain, is_public_name, to_ascii, to_unicode
@@ -88,6 +93,8 @@ class SetupPlan:
     """Where certificates come from; without it and without files, a self-signed one is made."""
     smarthost: Smarthost | None = None
     """``None``: mail goes to the servers of the recipients' domains."""
+    more: Sequence[str] = ()
+    """Further options for the file, as ``KEY=VALUE`` of ``--set``."""
 
     @property
     def makes_certificate(self) -> bool:
@@ -193,4 +200,23 @@ def chosen_options(plan: SetupPlan, names: Names) -> dict[str, Any]:
         for name in ("login", "password", "spf"):
             if (value := getattr(plan.smarthost, name)) is not None:
                 chosen[f"smarthost.{name}"] = value
-    return chosen
+    return chosen | further_options(plan.more)
+
+
+def further_options(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return options that were given as ``KEY=VALUE``.
+
+    Raises:
+        BadConfiguration: one has another form, or there is no such option.
+    """
+    found: dict[str, Any] = {}
+    for override in overrides:
+        tree: dict[str, Any] = {}
+        option = apply_override(tree, override)
+        if option not in option_names():
+            raise BadConfiguration("--set", option, "there is no such option")
+        value: Any = tree
+        for part in option.split("."):
+            value = value[part]
+        found[option] = value
+    return found

@@ -98,13 +98,19 @@ def given_folder() -> str:
     return str(CONFIGURATION_FOLDER)
 
 
-def plan_of(answers: Answers, data_dir: Path | None = None, login: str | None = None) -> SetupPlan:
+def plan_of(
+    answers: Answers,
+    data_dir: Path | None = None,
+    login: str | None = None,
+    more: Sequence[str] = (),
+) -> SetupPlan:
     """Return the plan that checked answers lead to.
 
     Args:
         answers: of ``check_answer``; what was not asked may be missing.
         data_dir: folder for mail; ``None``: the usual one for the folder.
         login: login name of the first account; ``None``: derived from its address.
+        more: further options for the file, as ``KEY=VALUE``.
     """
     folder = Path(answers["folder"])
     if data_dir is None and folder == CONFIGURATION_FOLDER:
@@ -140,6 +146,7 @@ def plan_of(answers: Answers, data_dir: Path | None = None, login: str | None = 
         certificate=certificate,
         authority=authority,
         smarthost=smarthost,
+        more=more,
     )
 
 
