@@ -179,6 +179,20 @@ def test_what_setup_itself_refuses_leads_back_to_the_questions(tmp_path: Path) -
     asyncio.run(scenario())
 
 
+def test_two_clicks_set_up_one_server(tmp_path: Path) -> None:
+    setup = Setup(tmp_path / "mail", {}, [])
+
+    async def scenario() -> None:
+        async with setup.browser() as browser:
+            await browser.get(f"/start/{setup.pages.token}")
+            await browser.post("/", data=setup.answers())
+            pages = await asyncio.gather(browser.post("/write"), browser.post("/write"))
+            assert [page.headers.get("location") for page in pages] == ["/done", "/done"]
+            assert (setup.folder / "zajil.toml").exists()
+
+    asyncio.run(scenario())
+
+
 def test_the_address_opens_one_browser_once(tmp_path: Path) -> None:
     """Whoever reads it later, in a history or a log, gets nothing."""
     setup = Setup(tmp_path / "mail", {}, [])
@@ -244,3 +258,9 @@ def test_an_address_to_listen_on_that_is_none() -> None:
     command = [sys.executable, "-m", "zajil", "setup", "--web", "somewhere"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, "use ADDRESS:PORT" in done.stderr) == (2, True)
+
+
+def test_options_beside_the_browser_are_not_ignored_silently() -> None:
+    command = [sys.executable, "-m", "zajil", "setup", "north.test", "--web", "127.0.0.1:0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "leave out the other options" in done.stderr) == (2, True)

@@ -131,11 +131,6 @@ def setup(
 
     Exit status: 0 done, 1 the folder has a server or cannot be written, 2 wrong usage.
     """
-    if web is not None:
-        from zajil.cli.setup_web import serve_setup
-
-        serve_setup(web)
-        return
     given = {
         "domain": domain,
         "folder": None if folder is None else str(folder),
@@ -151,6 +146,15 @@ def setup(
     }
     answers = {name: value for name, value in given.items() if value}
     root: Root = context.find_root().obj
+    if web is not None:
+        if answers:
+            raise WrongUsage(
+                "--web asks for everything in the browser: leave out the other options"
+            )
+        from zajil.cli.setup_web import serve_setup
+
+        serve_setup(web, root.overrides)
+        return
     if domain is None:
         _ask(answers, data_dir, login, root.overrides)
         return

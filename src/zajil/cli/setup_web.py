@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 DEFAULT_ADDRESS = "127.0.0.1:8025"
 
 
-def serve_setup(address: str) -> None:
+def serve_setup(address: str, more: Sequence[str] = ()) -> None:
     """Print the one-time address and serve it until setup has ended, or an hour has passed.
 
     Args:
         address: ``ADDRESS:PORT`` to listen on.
+        more: further options for the file, as ``KEY=VALUE``.
 
     Raises:
         WrongUsage: it is none, or nothing can listen there.
@@ -46,7 +47,7 @@ def serve_setup(address: str) -> None:
         random=system_random,
         end=ended.set,
     )
-    pages = SetupPages(tools)
+    pages = SetupPages(tools, more)
     shown = f"[{host}]" if ":" in host else host
     print(
         f"Open this address in a browser; it works once, and for an hour:\n\n"

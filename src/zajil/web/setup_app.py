@@ -9,6 +9,7 @@ Laws:
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -72,10 +73,13 @@ class SetupPages:
 
     Args:
         tools: what they do.
+        more: further options for the file, as ``KEY=VALUE``.
     """
 
-    def __init__(self, tools: SetupTools) -> None:
+    def __init__(self, tools: SetupTools, more: Sequence[str] = ()) -> None:
         self._tools = tools
+        self._more = more
+        self._writing = asyncio.Lock()
         self._pages = SidesPages(tools.clock, Site("Zajil", _COOKIE))
         self._until_ms = tools.clock.now_ms() + LIFETIME_MS
         self._cookie: str | None = None
@@ -135,7 +139,7 @@ class SetupPages:
         self._state.answers = answers
         if errors:
             return self._show_questions(request, errors, 422)
-        self._state.plan = plan_of(answers)
+        self._state.plan = plan_of(answers, more=self._more)
         try:
             probes = await self._tools.probe(self._state.plan)
         except ZajilError as error:
@@ -151,15 +155,19 @@ class SetupPages:
         )
 
     async def _write(self, request: Request) -> Response:
-        """Set up the server."""
+        """Set up the server; a second click on the button waits for the first."""
         plan = self._state.plan
         if not self._is_visitor(request) or self._state.result is not None or plan is None:
             return self._refuse(request)
         tools = self._tools
-        try:
-            self._state.result = await run_in_threadpool(set_up, plan, tools.clock, tools.random)
-        except ZajilError as error:
-            return self._show_questions(request, {"": explain(error)}, 422)
+        async with self._writing:
+            if self._state.result is None:
+                try:
+                    self._state.result = await run_in_threadpool(
+                        set_up, plan, tools.clock, tools.random
+                    )
+                except ZajilError as error:
+                    return self._show_questions(request, {"": explain(error)}, 422)
         return RedirectResponse("/done", 303)
 
     async def _done(self, request: Request) -> Response:
