@@ -84,6 +84,9 @@ def test_the_life_of_an_installation(package: Path, newer: Path, root: FreshRoot
     assert "zajil setup DOMAIN" in install(root, package)
     assert root.run("id", "-gn", "zajil").strip() == "zajil"
     assert "problem" not in root.run("zajil", "self-check")
+    shared = root.files("/usr/share/zajil")
+    assert {"prometheus/zajil.rules.yml", "grafana/zajil.json"} <= set(shared)
+    assert "run/start.md" in root.files("/usr/share/doc/zajil/docs")
     assert root.run("sh", "-c", "zajil serve >/dev/null 2>&1; echo $(($? > 0))").strip() == "1"
 
     # Set up where the package expects it, and served without any privilege but low ports.

@@ -22,13 +22,13 @@ LOG_AREAS = frozenset(
 class LogOptions(Options):
     """``[log]``: place, detail and format of the log."""
 
-    level: LogLevel = Field("info", description="Minimum severity to log. Read again at SIGHUP.")
+    level: LogLevel = Field("info", description="Minimum severity to log. Read again at a reload.")
     levels: dict[str, LogLevel] = Field(
         default_factory=dict,
         description="Table of areas with a minimum severity of their own. The area of a line is "
         "the part of its event before the dot, such as session, mail, check, deliver or queue; "
         "smtp, imap and pop3 stand for the dialogues of sessions: levels = { smtp = 'debug' }. "
-        "Read again at SIGHUP.",
+        "Read again at a reload.",
     )
     format: Literal["text", "json", "journal"] = Field(
         "text",
@@ -40,7 +40,7 @@ class LogOptions(Options):
         None,
         examples=["/var/log/zajil/zajil.log"],
         description="File to log to; default: standard error. It is opened again when it was "
-        "renamed or removed, as logrotate does, and at SIGHUP. server.user must be able to write "
+        "renamed or removed, as logrotate does, and at a reload. server.user must be able to write "
         "to it.",
     )
 

@@ -206,18 +206,18 @@ class TlsOptions(Options):
         None,
         examples=["tls/certificate.pem"],
         description="PEM file with the certificate of this server and its chain. Read again when "
-        "it changes, and at SIGHUP.",
+        "it changes, and at a reload.",
     )
     key: FilePath | None = Field(
         None,
         examples=["tls/key.pem"],
         description="PEM file with the private key; ECDSA P-256 is recommended. Read again, by "
-        "server.user, when it changes, and at SIGHUP.",
+        "server.user, when it changes, and at a reload.",
     )
     more: tuple[Annotated[KeyFileOptions, Kind("{ certificate = PATH, key = PATH }")], ...] = Field(
         (),
         description="Further certificates, for clients that ask for one of the names in them "
-        "(SNI). Read again when they change, and at SIGHUP.",
+        "(SNI). Read again when they change, and at a reload.",
     )
     ca_file: FilePath | None = Field(
         None,
