@@ -38,6 +38,7 @@ _USERS_OF_THE_LAB = (
 )
 _KEPT_TOGETHER = (
     "tests/app/test_generations.py",
+    "tests/app/test_modules_at_rest.py",
     "tests/app/test_power_loss.py",
     "tests/attacks/test_resources.py",
     "tests/attacks/test_shown_is_judged.py",

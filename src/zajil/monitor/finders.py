@@ -23,7 +23,6 @@ from zajil.store.engine.open import Store
 from zajil.store.people.dkim_keys import KeyState, list_dkim_keys
 from zajil.store.people.domains import list_domains
 from zajil.store.queue.queue_counts import late_mail
-from zajil.store.repair.check import find_damage
 
 Facts = Mapping[str, Fact]
 Found = Sequence[AlertCondition] | None
@@ -142,6 +141,8 @@ class NightlyCheck:
 
     async def check(self) -> Found:
         """Check now, in a thread of its own; cancelled, it ends after its present step."""
+        from zajil.store.repair.check import find_damage  # once a night, in one worker
+
         stop = threading.Event()
 
         def pause(_done: int, _total: int) -> None:

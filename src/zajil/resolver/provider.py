@@ -2,36 +2,19 @@
 
 Everything here blocks: run it in a thread. Nothing is deleted that the caller did not name.
 
-Dynamic updates are made with dnspython: the provider ``ddns`` of dns-lexicon takes the refusal of a
-name server for a success, and cannot list records.
+Dynamic updates (``dynamic_updates``) are made with dnspython: the provider ``ddns`` of dns-lexicon
+takes the refusal of a name server for a success, and cannot list records.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import dns.exception
-import dns.inet
-import dns.message
-import dns.name
-import dns.query
-import dns.rcode
-import dns.rdata
-import dns.rdataclass
-import dns.rdatatype
-import dns.tsig
-import dns.tsigkeyring
-import dns.update
-
 from zajil.config.options_acme import DYNAMIC_UPDATES, DnsProviderOptions
 from zajil.core.errors import Invalid, Unavailable
 from zajil.dns.flow import Flow, Outcome, Question
-
-_TIMEOUT_SECONDS = 20.0
 
 
 class BadProvider(Invalid):
@@ -81,7 +64,9 @@ def open_provider(options: DnsProviderOptions) -> Provider:
     if options.name is None:
         raise BadProvider("dns_provider.name is not set: Zajil cannot write DNS records")
     if options.name == DYNAMIC_UPDATES:
-        return _DynamicUpdates(options)
+        from zajil.resolver.dynamic_updates import DynamicUpdates  # what it needs of dnspython
+
+        return DynamicUpdates(options)
     return _Lexicon(options)
 
 
@@ -96,67 +81,6 @@ def find_zone(name: str) -> Flow[str | None]:
         if answer.outcome is Outcome.FAILED:
             return None
     return None
-
-
-class _DynamicUpdates:
-    """A primary name server that accepts signed updates."""
-
-    def __init__(self, options: DnsProviderOptions) -> None:
-        given = options.options
-        self._address, self._port = _address(given["server"])
-        try:
-            base64.b64decode(given["secret"], validate=True)
-            self._keys = dns.tsigkeyring.from_text({given["key"]: given["secret"]})
-        except binascii.Error:
-            raise BadProvider("dns_provider.options: secret is not base64") from None
-        except dns.exception.DNSException:
-            raise BadProvider("dns_provider.options: key is not a domain name") from None
-        self._algorithm = dns.name.from_text(given.get("algorithm", "hmac-sha256"))
-        if self._algorithm not in dns.tsig.HMACTSig._hashes:
-            raise BadProvider("dns_provider.options: unknown algorithm, use hmac-sha256")
-        self._ttl_seconds = options.ttl_ms // 1000
-
-    def list_records(self, zone: str, name: str, kind: str) -> list[ZoneRecord]:
-        query = dns.message.make_query(name, kind)
-        query.flags &= ~dns.flags.RD
-        query.use_tsig(self._keys, algorithm=self._algorithm)
-        response = self._ask(query, zone, {dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
-        wanted = dns.rdatatype.from_text(kind)
-        return [
-            ZoneRecord(name, kind, _value(rdata), rrset.ttl)
-            for rrset in response.answer
-            if rrset.rdtype == wanted and rrset.name == dns.name.from_text(name)
-            for rdata in rrset
-        ]
-
-    def change(self, zone: str, remove: Sequence[ZoneRecord], add: Sequence[ZoneRecord]) -> None:
-        update = dns.update.UpdateMessage(zone, keyring=self._keys, keyalgorithm=self._algorithm)
-        try:
-            for record in remove:
-                update.delete(dns.name.from_text(record.name), _rdata(record))
-            for record in add:
-                update.add(dns.name.from_text(record.name), self._ttl_seconds, _rdata(record))
-        except dns.exception.DNSException as error:
-            raise ProviderFailed(f"the records of {zone} cannot be written: {error}") from None
-        self._ask(update, zone, {dns.rcode.NOERROR})
-
-    def _ask(
-        self, message: dns.message.Message, zone: str, good: set[dns.rcode.Rcode]
-    ) -> dns.message.Message:
-        where = f"the name server {self._address} port {self._port}"
-        try:
-            response = dns.query.tcp(
-                message, self._address, port=self._port, timeout=_TIMEOUT_SECONDS
-            )
-        except dns.tsig.PeerError as error:
-            raise ProviderFailed(f"{where} refused the TSIG key: {error}") from None
-        except (OSError, EOFError, dns.exception.DNSException) as error:
-            reason = str(error) or type(error).__name__
-            raise ProviderFailed(f"{where} does not answer: {reason}") from None
-        if response.rcode() not in good:
-            code = dns.rcode.to_text(response.rcode())
-            raise ProviderFailed(f"{where} refused the request for {zone}: {code}")
-        return response
 
 
 class _Lexicon:
@@ -230,38 +154,6 @@ class _Lexicon:
             if len(value) > 5 and not name.endswith(("server", "endpoint", "url")):
                 text = text.replace(value, "***")
         return text
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, port = text, "53"
-    if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        port = port.removeprefix(":") or "53"
-    elif text.count(":") == 1:
-        host, _, port = text.partition(":")
-    try:
-        number = int(port)
-        dns.inet.af_for_address(host)
-    except ValueError:
-        raise BadProvider(
-            f"dns_provider.options: server = {text!r} is not ADDRESS or ADDRESS:PORT"
-        ) from None
-    return host, number
-
-
-def _rdata(record: ZoneRecord) -> dns.rdata.Rdata:
-    text = record.value
-    if record.type == "TXT":
-        raw = text.encode("utf-8")
-        pieces = [raw[at : at + 255] for at in range(0, len(raw), 255)] or [b""]
-        text = " ".join('"' + "".join(f"\\{octet:03d}" for octet in one) + '"' for one in pieces)
-    return dns.rdata.from_text(dns.rdataclass.IN, record.type, text, relativize=False)
-
-
-def _value(rdata: Any) -> str:
-    if rdata.rdtype == dns.rdatatype.TXT:
-        return b"".join(rdata.strings).decode("utf-8", "replace")
-    return str(rdata.to_text())
 
 
 def _plain(kind: str, content: str) -> str:

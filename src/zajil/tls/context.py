@@ -97,7 +97,8 @@ def client_context(ca_file: Path | None, verify: bool) -> ssl.SSLContext:
     """Make the context of our own connections to other servers.
 
     Args:
-        ca_file: PEM file of the authorities to trust; ``None``: the system's.
+        ca_file: PEM file of the authorities to trust; ``None``: the system's. Each context with
+            authorities takes a megabyte; without ``verify`` none are read.
         verify: demand a valid certificate for the name; else encrypt without knowing to whom,
             which is what opportunistic TLS means (RFC 7435 section 3).
 
@@ -110,6 +111,7 @@ def client_context(ca_file: Path | None, verify: bool) -> ssl.SSLContext:
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        return context
     if ca_file is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         return context

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.dialects import postgresql, sqlite
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import NodeId
 from zajil.store.engine.batch import require_space
-from zajil.store.schema import readiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +29,12 @@ def note_readiness(tx: Connection, items: Sequence[Readiness]) -> list[None]:
         StoreFull: no mail would be accepted.
     """
     require_space(tx)
-    make = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
     for item in items:
-        row = make(readiness).values(node=item.node, at_ms=item.at_ms)
-        tx.execute(row.on_conflict_do_update(index_elements=["node"], set_={"at_ms": item.at_ms}))
+        tx.execute(_NOTE, {"node": item.node, "at_ms": item.at_ms})
     return [None] * len(items)
+
+
+_NOTE = sa.text(
+    "INSERT INTO readiness (node, at_ms) VALUES (:node, :at_ms)"
+    " ON CONFLICT (node) DO UPDATE SET at_ms = excluded.at_ms"
+)
