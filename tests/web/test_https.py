@@ -35,8 +35,9 @@ _SECONDS = 60
 class Server:
     """One that serves HTTPS and HTTP, and how a test asks it."""
 
-    def __init__(self, running: Installation, tls: tuple[Path, Path]) -> None:
+    def __init__(self, running: Installation, tls: tuple[Path, Path], log: Path) -> None:
         self.running = running
+        self.log = log
         self.certificate, self.key = tls
         self.https = running.address("https")
         self.http = running.address("http")
@@ -93,8 +94,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, authority: TestAuthority) -
     settings = ['listen.https=["127.0.0.1:0"]', 'listen.http=["127.0.0.1:0"]']
     settings += [f"server.hostname={HOST}", "limits.handshake=3s"]
     tls = authority.issue(HOST)
-    with running_installation(folder / "zajil", tls, *settings) as ours:
-        yield Server(ours, tls)
+    log = folder / "log"
+    with running_installation(folder / "zajil", tls, *settings, log=log) as ours:
+        yield Server(ours, tls, log)
 
 
 # ---- pages ---------------------------------------------------------------------------------------
@@ -337,6 +339,29 @@ def test_old_versions_of_tls_are_refused(server: Server, version: ssl.TLSVersion
         context.minimum_version = context.maximum_version = version
     with pytest.raises((ssl.SSLError, ConnectionResetError)):
         server.open(context)
+
+
+@pytest.mark.parametrize("service", ["https", "imaps", "submissions"])
+@pytest.mark.parametrize("name", ["\xff" * 9, "a\0b\0c\0d\0e", "xn--\xe9.fra", "." * 9])
+def test_a_host_name_in_the_handshake_ends_nothing_but_its_connection(
+    server: Server, service: str, name: str
+) -> None:
+    """Attack: Python fails where the name is not ASCII, and writes a traceback of its own."""
+    out = ssl.MemoryBIO()
+    tls = server.context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="host.test")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    hello = out.read()
+    with socket.create_connection(server.running.address(service), _SECONDS) as sock:
+        sock.sendall(hello.replace(b"host.test", name.encode("latin-1")))
+        assert sock.recv(1) in (b"\x15", b"\x16")  # an alert, or the handshake goes on
+    assert b"200 OK" in server.ask(head("/login"))
+    assert is_orderly(server.log.read_text("utf-8"))
+
+
+def is_orderly(log: str) -> bool:
+    """Whether each line is one of our format, and none of them an error."""
+    return all(re.match(r"20\S+Z (info|warning) ", line) for line in log.splitlines())
 
 
 def test_renegotiation_is_refused(server: Server) -> None:

@@ -75,12 +75,15 @@ class Ours:
         header_seconds: float,
         body_seconds: float,
         tls: ssl.SSLContext | None = None,
+        reading_seconds: float = 60,
     ) -> None:
         self.refused: list[ConnectionsRefused] = []
         self.floods = FloodCounter("web", FakeClock(NOW_MS), self._report)
         caps = SessionTable().caps(0, SessionLimits(sessions, 0, 0))
         entrance = Admission(caps, self.floods)
-        admission = ConnectionRules(entrance, entrance, Networks(), header_seconds, 1)
+        admission = ConnectionRules(
+            entrance, entrance, Networks(), header_seconds, 1, reading_seconds
+        )
         self.socket = socket.create_server(("127.0.0.1", 0))
         limit = Middleware(BodyLimit, most=1 << 20, seconds=body_seconds)
         routes = [
@@ -88,6 +91,7 @@ class Ours:
             Route("/login", answer, methods=["POST"]),
             Route("/stream", stream),
             Route("/large", large),
+            Route("/medium", medium),
         ]
         self.made = 0
 
@@ -128,6 +132,10 @@ async def large(request: Request) -> Response:
     return Response(LARGE)
 
 
+async def medium(request: Request) -> Response:
+    return Response(LARGE[:50_000])
+
+
 async def stream(request: Request) -> Response:
     async def events() -> AsyncIterator[str]:
         yield "event: one\ndata: -\n\n"
@@ -142,8 +150,9 @@ async def serving(
     header_seconds: float = 60,
     body_seconds: float = 60,
     tls: ssl.SSLContext | None = None,
+    reading_seconds: float = 60,
 ) -> AsyncIterator[Ours]:
-    ours = Ours(sessions, header_seconds, body_seconds, tls)
+    ours = Ours(sessions, header_seconds, body_seconds, tls, reading_seconds)
     run = asyncio.create_task(ours.server.run())
     try:
         yield ours
@@ -262,6 +271,43 @@ def test_a_stream_does_not_hold_the_end_of_the_server_up(
     assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
 
 
+def test_what_is_no_request_is_counted_and_answered_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Attack: strangers fill the log with lines and tracebacks, or leave HTTP/1.1.
+
+    Behind a request, what is no HTTP comes while its page is made, or while it is sent.
+    """
+    late = GET.replace(b"GET / HTTP/1.1", b"POST /login HTTP/1.1\r\nTransfer-Encoding: chunked")
+    fields = b"x.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    upgrade = GET.replace(b"x.test\r\n", fields)
+    stream = GET.replace(b"GET /", b"GET /stream")
+    broken = [b"GET /\r\n\r\n", b"\x16\x03\x01" * 9, late + b"junk\r\n", GET + b"junk\r\n\r\n"]
+
+    async def run() -> list[ConnectionsRefused]:
+        async with serving() as ours:
+            for data in broken:
+                async with ours.connected() as one:
+                    one.send(data)
+                    assert (await one.rest()).count(b"400 Bad Request") == 1
+            async with ours.connected() as one, ours.connected() as two:
+                one.send(upgrade)
+                assert b"200 OK" in await one.line()
+                async with ours.connected() as gone:
+                    gone.send(POST)
+                    await asyncio.sleep(0.1)
+                two.send(stream.replace(b"GET", b"POST") + b"junk\r\n\r\n")
+                await two.line()
+            async with ours.connected() as three:
+                three.send(stream.replace(b"\r\n", b"\r\nTransfer-Encoding: chunked\r\n", 1))
+                assert b"200 OK" in await three.line()
+                three.send(b"junk\r\n")
+                await three.rest()
+        return ours.refused
+
+    events = asyncio.run(run())
+    assert {(event.reason, event.count) for event in events} == {("not a request of HTTP", 6)}
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
+
+
 def test_the_form_of_a_log_in_is_small() -> None:
     """Whoever has not logged in may not make us take large forms apart."""
 
@@ -303,6 +349,45 @@ def test_a_large_answer_reaches_a_slow_browser_whole(tls: Contexts) -> None:
             return body
 
     assert asyncio.run(run()) == LARGE
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+@pytest.mark.parametrize("path", [b"/large", b"/medium"])
+def test_a_browser_that_does_not_read_loses_its_connection(
+    tls: Contexts, is_tls: bool, path: bytes
+) -> None:
+    """Attack: connections whose answers nobody reads are held for ever."""
+
+    async def run() -> list[ConnectionsRefused]:
+        async with (
+            serving(tls=tls[0] if is_tls else None, reading_seconds=1) as ours,
+            ours.connected(tls[1] if is_tls else None) as browser,
+        ):
+            browser.send(GET.replace(b"/", path, 1) * 1000)
+            await browser.line()  # the pages were made
+            for _ in range(600):
+                await asyncio.sleep(0.1)
+                if not ours.server.count():
+                    return ours.refused
+            pytest.fail("the connection is still open")
+
+    reasons = {event.reason for event in asyncio.run(run())}
+    assert reasons == {"answer not read in time"}
+
+
+def test_a_browser_that_reads_slowly_keeps_its_connection(tls: Contexts) -> None:
+    async def run() -> int:
+        async with (
+            serving(tls=tls[0], reading_seconds=0.5) as ours,
+            ours.connected(tls[1]) as browser,
+        ):
+            browser.send(GET.replace(b"/ ", b"/large ", 1))
+            for _ in range(4):
+                await asyncio.sleep(0.4)
+                await browser.exactly(2_000_000)
+            return len(await browser.exactly(2_000_000))
+
+    assert asyncio.run(run()) == 2_000_000
 
 
 def test_connections_count_before_their_handshake(tls: Contexts) -> None:

@@ -36,7 +36,7 @@ from zajil.monitor.meters import START
 from zajil.monitor.tracing import Tracer
 from zajil.net.floods import RefusalBudget
 from zajil.net.generation import WorkerPlace, WorkerState
-from zajil.net.log import EventLog
+from zajil.net.log import EventLog, log_ignored_error
 from zajil.net.log_place import LogUnavailable
 from zajil.net.system import BufferedRandom, SystemClock
 from zajil.reports.dmarc.counts import DmarcCounts
@@ -64,6 +64,7 @@ def run_worker(shared: Shared, place: WorkerPlace) -> int:
     """Serve in a process that was just forked; returns its exit status."""
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     gc.set_threshold(*_COLLECT_AFTER)
+    sys.unraisablehook = log_ignored_error
     worker = Worker(shared, place, shared.take_sockets(place.index))
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         return runner.run(worker.run())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -51,8 +52,21 @@ def set_up_log(options: LogOptions) -> None:
         own = options.levels.get(area, "notset")
         logging.getLogger(f"zajil.{area}").setLevel(own.upper())
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # Security: their warnings are lines that any stranger can cause; ``web.server`` counts them.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # monitor.tracing tells it once
+
+
+def log_ignored_error(ignored: sys.UnraisableHookArgs) -> None:
+    """Log an error that Python cannot raise to anybody; for ``sys.unraisablehook``."""
+    is_host_name = isinstance(ignored.object, bytes)
+    # Attack: a TLS client asks for a host whose name is not ASCII. Its handshake fails, and is
+    # counted; Python tells of it here.
+    if is_host_name and isinstance(ignored.exc_value, UnicodeDecodeError):
+        return
+    where = f"{ignored.object!r:.200}"
+    get_logger().error("an error was ignored", where=where, exc_info=ignored.exc_value)
 
 
 def shut_log() -> None:

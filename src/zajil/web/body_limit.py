@@ -6,11 +6,12 @@ A page that takes files allows more, once it knows who sends them (``allow_body`
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SMALL_FORM = 64 << 10
@@ -98,7 +99,8 @@ class BodyLimit:
             is_whole = not message.get("more_body", False)
             return message
 
-        await self._app(scope, receive_some, send)
+        with suppress(ClientDisconnect):  # nobody is there any more to be answered
+            await self._app(scope, receive_some, send)
 
 
 async def _discard(receive: Receive, message: Message) -> None:

@@ -5,6 +5,8 @@ Laws:
   closed at once. Connections of this machine and of named proxies carry many browsers: for them
   only the cap on all connections counts.
 - The header section of a request is complete within ``header_seconds``, or the connection ends.
+- A browser that stops reading an answer, or reads it very slowly, loses its connection.
+- What a stranger sends is counted, never logged line by line (``net.floods``).
 - With TLS, a connection counts from its first byte, and the handshake has a limit of time.
 - The pages are made at the first connection: a worker whose pages nobody visits is 5 MiB smaller.
 """
@@ -34,6 +36,10 @@ from zajil.web.tls_connection import ChooseContext, TlsConnection
 _GRACE_SECONDS = 3
 """For pages under way."""
 _TOO_SLOW = "no request in time"
+_READS_NOTHING = "answer not read in time"
+_NO_HTTP = "not a request of HTTP"
+_LEAST_READ = 16 << 10
+"""Bytes of an answer that a browser must read in ``reading_seconds``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class ConnectionRules:
     trusted: Networks
     header_seconds: float
     handshake_seconds: float = 30
+    reading_seconds: float = 60
 
     def entrance(self, host: str) -> Admission:
         """Return what counts the connections of an address."""
@@ -126,6 +133,7 @@ class WebServer:
                 self._make_pages(),
                 loop="none",
                 http=self._http,
+                ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -166,26 +174,59 @@ class _Connection(H11Protocol):
         if self.cycle is not None and is_event_stream(self.cycle.scope):
             self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP; a page under way is answered no more."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state.__name__ in ("IDLE", "SEND_RESPONSE"):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
+    def _should_upgrade(self) -> bool:
+        """Stay with HTTP/1.1: a server may ignore the field (RFC 9110 section 7.8)."""
+        return False
+
 
 class _TimedConnection(_Connection):
-    """A connection that must bring its requests in time."""
+    """A connection that must bring its requests, and take its answers, in time."""
 
     def __init__(self, admission: ConnectionRules, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._admission = admission
         self._host = ""
         self._header_timer: asyncio.TimerHandle | None = None
+        self._reading_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
+        # So ``pause_writing`` is called as soon as something waits to be read by the browser.
+        transport.set_write_buffer_limits(0)
         self._host = self.client[0] if self.client else "local"
         self._watch_header()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._stop_watching()
+        self._stop_reading_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Write no more; what was written must be read in time, also when we have closed."""
+        super().pause_writing()
+        self._watch_reading()
+
+    def resume_writing(self) -> None:
+        """Write again."""
+        self._stop_reading_timer()
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, and count it."""
+        self._admission.entrance(self._host).refuse(self._host, _NO_HTTP)
+        super().send_400_response(msg)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; a request must be complete some time after its first byte."""
@@ -208,8 +249,29 @@ class _TimedConnection(_Connection):
 
     def _end(self) -> None:
         self._header_timer = None
-        self._admission.entrance(self._host).refuse(self._host, _TOO_SLOW)
+        self._refuse(_TOO_SLOW)
+
+    def _refuse(self, reason: str) -> None:
+        self._admission.entrance(self._host).refuse(self._host, reason)
         self.transport.abort()
+
+    def _watch_reading(self) -> None:
+        self._stop_reading_timer()
+        waits = self.transport.get_write_buffer_size()
+        seconds = self._admission.reading_seconds
+        self._reading_timer = self.loop.call_later(seconds, self._look_at_reading, waits)
+
+    def _look_at_reading(self, waited: int) -> None:
+        if self.transport.get_write_buffer_size() > waited - _LEAST_READ:
+            self._reading_timer = None
+            self._refuse(_READS_NOTHING)
+        else:
+            self._watch_reading()
+
+    def _stop_reading_timer(self) -> None:
+        if self._reading_timer is not None:
+            self._reading_timer.cancel()
+            self._reading_timer = None
 
 
 class _CountedConnection(_TimedConnection):

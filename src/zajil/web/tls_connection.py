@@ -177,6 +177,14 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         if not self._is_closing:
             self._raw.resume_reading()
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Say from how many bytes that wait to be sent nothing more is to be written."""
+        self._raw.set_write_buffer_limits(high, low)
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes wait to be sent."""
+        return self._raw.get_write_buffer_size()
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what the socket knows; ``sslcontext`` says that this is HTTPS."""
         if name == "sslcontext":
