@@ -24,10 +24,10 @@ import pytest
 
 from kit.certificates import TestAuthority
 from kit.lab_process import LabAccount
+from kit.name_server import zone_server
 from kit.raw_smtp import RawPeer
 from kit.reloaded import Server, free_port, running, serving, trusting_anybody
 from kit.zone import Zone
-from kit.zone_server import zone_server
 
 pytestmark = pytest.mark.timeout(180)
 

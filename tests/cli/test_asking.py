@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.zone_server import zone_server
+from kit.name_server import zone_server
 from zajil.cli import message_file
 from zajil.cli.asking import ask
 from zajil.cli.errors import WrongUsage

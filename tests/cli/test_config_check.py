@@ -20,7 +20,7 @@ import pytest
 
 from kit.certificates import TestAuthority
 from kit.marks import MarkAuthority
-from kit.zone_server import zone_server
+from kit.name_server import zone_server
 from zajil.cli.main import main
 from zajil.operations.as_user import first_unreadable, python_paths
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kit.dkim import NOW_S, ed25519_key, pem_of, results_of, rsa_key, zone_of
-from kit.zone_server import zone_server
+from kit.name_server import zone_server
 from zajil.cli.main import main
 
 LETTER = b"From: amal@north.test\nTo: noor@south.test\nSubject: x\n\nhello\n"

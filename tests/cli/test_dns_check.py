@@ -9,12 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import dns.message
-import dns.query
 import pytest
 
 from kit.command_line import Run
-from kit.named import running_named, running_unbound
+from kit.name_servers import SIGNING, keys_of, running_named, running_unbound
 from zajil.config.options_server import DnsOptions
 from zajil.dns.flow import Question
 from zajil.net.system import SystemClock
@@ -127,7 +125,6 @@ def test_dnssec_is_what_a_validating_resolver_says(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
     name, digest = "_25._tcp.mx.signed.test", "ab" * 32
     records = f"{name}. TLSA 3 1 1 {digest}"
-    signing = "dnssec-policy default; inline-signing yes;"
     wanted = DnsRecord(name, "TLSA", f"3 1 1 {digest}", "", is_optional=True)
 
     async def check(nameserver: str) -> str:
@@ -140,15 +137,9 @@ def test_dnssec_is_what_a_validating_resolver_says(tmp_path: Path) -> None:
             await resolver.close()
 
     zones = {"signed.test": records}
-    with running_named(tmp_path / "named", zones, in_zone=signing) as server:
-        query = dns.message.make_query("signed.test", "DNSKEY")
-        keys: list[str] = []
-        while not keys:
-            answer = dns.query.tcp(query, server.host, port=server.port, timeout=5)
-            keys = [f"signed.test. DNSKEY {key}" for rrset in answer.answer for key in rrset]
-        with running_unbound(
-            tmp_path / "unbound", "signed.test", "\n".join(keys), server
-        ) as resolver:
+    with running_named(tmp_path / "named", zones, in_zone=SIGNING) as server:
+        keys = keys_of(server, "signed.test")
+        with running_unbound(tmp_path / "unbound", ["signed.test"], keys, server) as resolver:
             assert asyncio.run(check(resolver)) == "found"
         assert asyncio.run(check(server.address)) == "unsigned"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from kit.command_line import Run
-from kit.zone_server import zone_server
+from kit.name_server import zone_server
 
 ZONE = {
     "mail.north.test": {"A": ["198.51.100.7"]},

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import dns.message
-import dns.query
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -23,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from kit.certificates import TestAuthority
 from kit.courier import Courier, courier
-from kit.named import Named, running_named, running_unbound
+from kit.name_servers import SIGNING, keys_of, running_named, running_unbound
 from kit.network import SmtpSink, smtp_sink
 from kit.zone import ZoneResolver
 from zajil.config.options_server import DnsOptions
@@ -276,7 +274,6 @@ def test_bind_signs_and_unbound_validates(store: Store, server: Server, tmp_path
     """The whole way: a signed zone, a validating resolver, a server with a matching key, or not."""
     for folder in ("named", "unbound"):
         (tmp_path / folder).mkdir()
-    signing = "dnssec-policy default; inline-signing yes;"
 
     async def run() -> None:
         async with smtp_sink(tls=server.tls) as sink:
@@ -287,9 +284,9 @@ def test_bind_signs_and_unbound_validates(store: Store, server: Server, tmp_path
             )
             zones = {"signed.test": records}
             with (
-                running_named(tmp_path / "named", zones, in_zone=signing) as named,
+                running_named(tmp_path / "named", zones, in_zone=SIGNING) as named,
                 running_unbound(
-                    tmp_path / "unbound", "signed.test", keys_of(named, "signed.test"), named
+                    tmp_path / "unbound", ["signed.test"], keys_of(named, "signed.test"), named
                 ) as nameserver,
             ):
                 await deliver(sink, nameserver)
@@ -309,13 +306,3 @@ def test_bind_signs_and_unbound_validates(store: Store, server: Server, tmp_path
         await resolver.close()
 
     asyncio.run(run())
-
-
-def keys_of(named: Named, zone: str) -> str:
-    """Return the DNSKEY records of a zone, once it is signed."""
-    query = dns.message.make_query(zone, "DNSKEY")
-    while True:
-        answer = dns.query.tcp(query, named.host, port=named.port, timeout=5)
-        keys = [f"{zone}. DNSKEY {key}" for rrset in answer.answer for key in rrset]
-        if keys:
-            return "\n".join(keys)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from kit.installation import serving, set_up
+from kit.name_server import zone_server
 from kit.name_servers import free_port
 from kit.pebble import pebble
-from kit.zone_server import zone_server
 
 pytestmark = pytest.mark.interop
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from kit.clock import FakeClock
+from kit.name_server import zone_server
 from kit.name_servers import bind_with, free_port
 from kit.pebble import EAB_KEY, EAB_KEY_ID, pebble
 from kit.store import running
 from kit.zone import Zone, ZoneResolver
-from kit.zone_server import zone_server
 from zajil.certificates.listing import tlsa_hashes
 from zajil.certificates.order import Orders
 from zajil.certificates.plan import OLD_ANSWERS_MS

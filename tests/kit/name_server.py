@@ -1,15 +1,27 @@
-"""A small real name server, UDP and TCP on one port, that answers as a test tells it."""
+"""A small real name server in our own process, UDP and TCP on one port.
+
+It answers as a test tells it, or from a ``Zone``. BIND, Unbound and PowerDNS are in
+``kit.name_servers``.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import cast
 
+import dns.flags
 import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
+from kit.zone import TTL_SECONDS, Zone, answer_from_zone
+from zajil.dns.flow import Outcome, Question
 
 Respond = Callable[[dns.message.QueryMessage, bool], list[bytes]]
 """Query, and whether it came by UDP, to the messages that go back; none: silence."""
@@ -94,3 +106,36 @@ def name_server_in_thread(respond: Respond) -> Iterator[str]:
         loop.call_soon_threadsafe(done.set)
         thread.join()
         loop.close()
+
+
+@contextmanager
+def zone_server(zone: Zone) -> Iterator[str]:
+    """Answer from a zone, beside code that has a loop of its own; gives ``127.0.0.1:PORT``."""
+    with name_server_in_thread(functools.partial(_answer_from, zone)) as address:
+        yield address
+
+
+def _answer_from(zone: Zone, query: dns.message.QueryMessage, _by_udp: bool) -> list[bytes]:
+    response = dns.message.make_response(query)
+    response.flags |= dns.flags.RA
+    name, kind = query.question[0].name, query.question[0].rdtype
+    asked = Question(name.to_text(omit_final_dot=True).lower(), dns.rdatatype.to_text(kind))
+    found = answer_from_zone(zone, asked)
+    if found.outcome is Outcome.FAILED:
+        response.set_rcode(dns.rcode.SERVFAIL)
+    elif found.outcome is Outcome.NO_NAME:
+        response.set_rcode(dns.rcode.NXDOMAIN)
+    elif found.outcome is Outcome.FOUND:
+        texts = [_in_zone_file(asked.type, value) for value in found.values]
+        response.answer.append(dns.rrset.from_text(name, TTL_SECONDS, "IN", asked.type, *texts))
+    return [response.to_wire()]
+
+
+def _in_zone_file(kind: str, value: str) -> str:
+    if kind != "TXT":
+        return value
+    pieces = [value[at : at + 255] for at in range(0, len(value), 255)] or [""]
+    return " ".join(
+        '"{}"'.format("".join(c if c.isalnum() else f"\\{ord(c):03d}" for c in piece))
+        for piece in pieces
+    )

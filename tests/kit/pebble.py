@@ -1,4 +1,4 @@
-"""Pebble, the authority of Let's Encrypt for tests, on free ports."""
+"""Pebble, the authority of Let's Encrypt for tests."""
 
 from __future__ import annotations
 
@@ -22,6 +22,21 @@ from zajil.config.options_acme import AcmeOptions
 
 _START_SECONDS = 60.0
 EAB_KEY_ID, EAB_KEY = "kid-1", "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one listens."""
+
+    host: str
+    port: int
+    """Of the directory."""
+    management: int
+
+    @classmethod
+    def free(cls) -> Place:
+        """Return free ports of 127.0.0.1."""
+        return cls("127.0.0.1", free_port(), free_port())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,13 @@ class Pebble:
 
 @contextmanager
 def pebble(
-    folder: Path, name_server: str, *, http_port: int = 1, tls_port: int = 1, eab: bool = False
+    folder: Path,
+    name_server: str,
+    *,
+    http_port: int = 1,
+    tls_port: int = 1,
+    eab: bool = False,
+    place: Place | None = None,
 ) -> Iterator[Pebble]:
     """Run it; it rejects half of all nonces, and reuses no authorization.
 
@@ -62,14 +83,15 @@ def pebble(
         http_port: where answers to HTTP-01 are.
         tls_port: where answers to TLS-ALPN-01 are.
         eab: require an external account: ``EAB_KEY_ID`` and ``EAB_KEY``.
+        place: where it listens; ``None``: on free ports.
     """
     program = need_program("pebble")
     authority = TestAuthority(folder)
-    certificate, key = authority.issue("127.0.0.1", "localhost")
-    port, management = free_port(), free_port()
+    place = place or Place.free()
+    certificate, key = authority.issue(place.host, "localhost")
     configuration: dict[str, object] = {
-        "listenAddress": f"127.0.0.1:{port}",
-        "managementListenAddress": f"127.0.0.1:{management}",
+        "listenAddress": f"{place.host}:{place.port}",
+        "managementListenAddress": f"{place.host}:{place.management}",
         "certificate": str(certificate),
         "privateKey": str(key),
         "httpPort": http_port,
@@ -90,11 +112,11 @@ def pebble(
     with (folder / "pebble.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     running = Pebble(
-        f"https://127.0.0.1:{port}/dir",
+        f"https://{place.host}:{place.port}/dir",
         authority.ca_file,
         http_port,
         tls_port,
-        f"https://127.0.0.1:{management}",
+        f"https://{place.host}:{place.management}",
     )
     try:
         _await(process, running)

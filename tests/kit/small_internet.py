@@ -6,59 +6,24 @@ the reverse zone of 127.0.0.0/8: all of them on the ports that they have on the 
 
 from __future__ import annotations
 
-import base64
-import json
-import secrets
 import socket
-import ssl
 import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import dns.exception
 import dns.flags
 import dns.message
 import dns.query
 
-from kit.certificates import TestAuthority
 from kit.foreign import need_program
+from kit.name_servers import SIGNING, UpdateKey, keys_of, running_named, running_unbound
+from kit.pebble import Place, pebble
 
 NAME_SERVER = "127.0.0.53"
 RESOLVER = "127.0.0.54"
 AUTHORITY = "127.0.0.55"
-_START_SECONDS = 60.0
-_SOA = "$TTL 60\n@ SOA ns.{name}. hostmaster.{name}. 1 7200 3600 1209600 5\n@ NS ns.{name}.\n"
-_NAMED = """
-key "provider" {{ algorithm hmac-sha256; secret "{secret}"; }};
-options {{
-  directory "{folder}"; pid-file none; session-keyfile none; managed-keys-directory "{folder}";
-  listen-on port 53 {{ {address}; }}; listen-on-v6 {{ none; }};
-  recursion no; dnssec-validation no; notify no;
-}};
-controls {{ }};
-"""
-_UNBOUND = """
-server:
-  interface: {address}
-  do-daemonize: no
-  chroot: ""
-  username: ""
-  directory: "{folder}"
-  pidfile: "{folder}/unbound.pid"
-  use-syslog: no
-  do-not-query-localhost: no
-  module-config: "validator iterator"
-  trust-anchor-file: "{folder}/anchors"
-  local-zone: "test." nodefault
-  local-zone: "127.in-addr.arpa." nodefault
-  cache-max-negative-ttl: 1
-remote-control:
-  control-enable: no
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,112 +53,35 @@ def small_internet(
         hosts: address in 127.0.0.0/8 to host name, for the reverse zone.
         zones: more zones, with the records of each in the format of a zone file.
     """
-    secret = base64.b64encode(secrets.token_bytes(32)).decode()
+    key = UpdateKey.new("provider")
     reverse = "\n".join(
         f"{'.'.join(reversed(address.split('.')[1:]))} PTR {name}."
         for address, name in hosts.items()
     )
+    every = {signed: "", **zones, "127.in-addr.arpa": reverse}
+    for name in ("named", "unbound", "pebble"):
+        (folder / name).mkdir()
     with ExitStack() as stack:
-        every = {signed: "", **zones, "127.in-addr.arpa": reverse}
-        _start_named(stack, folder, signed, every, secret)
-        _start_unbound(stack, folder, signed, list(every))
-        directory, authority_ca = _start_pebble(stack, folder)
-        issued_by = folder / "issued-by.pem"
-        issued_by.write_bytes(_root_of(authority_ca))
-        yield SmallInternet("provider", secret, directory, authority_ca, issued_by)
-
-
-def _start_named(
-    stack: ExitStack, folder: Path, signed: str, zones: Mapping[str, str], secret: str
-) -> None:
-    text = _NAMED.format(secret=secret, folder=folder, address=NAME_SERVER)
-    for name, records in zones.items():
-        head = _SOA.format(name=name)
-        text_of_zone = f"{head}ns A {NAME_SERVER}\n{records}\n"
-        (folder / f"{name}.zone").write_text(text_of_zone, "utf-8")
-        policy = (
-            'dnssec-policy default; inline-signing yes; update-policy { grant "provider" '
-            "zonesub ANY; };"
-            if name == signed
-            else ""
+        named = running_named(
+            folder / "named",
+            every,
+            host=NAME_SERVER,
+            port=53,
+            more=key.statement,
+            in_zone={signed: f"{SIGNING} {key.in_zone}"},
         )
-        text += f'zone "{name}" {{ type primary; file "{name}.zone"; {policy} }};\n'
-    (folder / "named.conf").write_text(text, "utf-8")
-    command = [need_program("named"), "-g", "-4", "-n", "1", "-c", str(folder / "named.conf")]
-    _start(stack, command, folder / "named.log")
-    _wait_for_zone(NAME_SERVER, signed, "DNSKEY")
-
-
-def _start_unbound(stack: ExitStack, folder: Path, signed: str, zones: list[str]) -> None:
-    query = dns.message.make_query(signed, "DNSKEY", want_dnssec=True)
-    keys = dns.query.tcp(query, NAME_SERVER, timeout=5).answer[0]
-    (folder / "anchors").write_text("\n".join(keys.to_text().splitlines()) + "\n", "utf-8")
-    text = _UNBOUND.format(address=RESOLVER, folder=folder)
-    for name in zones:
-        text += f'stub-zone:\n  name: "{name}"\n  stub-addr: {NAME_SERVER}\n'
-    (folder / "unbound.conf").write_text(text, "utf-8")
-    command = [need_program("unbound"), "-d", "-c", str(folder / "unbound.conf")]
-    _start(stack, command, folder / "unbound.log")
-    _wait_for_zone(RESOLVER, signed, "SOA")
-
-
-def _start_pebble(stack: ExitStack, folder: Path) -> tuple[str, Path]:
-    authority = TestAuthority(folder)
-    certificate, key = authority.issue(AUTHORITY)
-    settings = {
-        "listenAddress": f"{AUTHORITY}:443",
-        "managementListenAddress": f"{AUTHORITY}:15000",
-        "certificate": str(certificate),
-        "privateKey": str(key),
-        "httpPort": 80,
-        "tlsPort": 443,
-        "ocspResponderURL": "",
-        "externalAccountBindingRequired": False,
-    }
-    (folder / "pebble.json").write_text(json.dumps({"pebble": settings}), "utf-8")
-    command = [need_program("pebble"), "-config", str(folder / "pebble.json")]
-    command += ["-dnsserver", f"{RESOLVER}:53"]
-    _start(stack, command, folder / "pebble.log", {"PEBBLE_WFE_NONCEREJECT": "20"})
-    return f"https://{AUTHORITY}/dir", authority.ca_file
-
-
-def _root_of(ca_file: Path) -> bytes:
-    context = ssl.create_default_context(cafile=str(ca_file))
-    until = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(
-                f"https://{AUTHORITY}:15000/roots/0", context=context
-            ) as answer:
-                found: bytes = answer.read()
-                return found
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
-
-
-def _start(
-    stack: ExitStack, command: list[str], log: Path, environment: Mapping[str, str] | None = None
-) -> None:
-    output = stack.enter_context(log.open("wb"))
-    path = {"PATH": "/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin"}
-    process = subprocess.Popen(
-        command, stdout=output, stderr=subprocess.STDOUT, env={**path, **(environment or {})}
-    )
-    stack.callback(process.wait)
-    stack.callback(process.terminate)
-
-
-def _wait_for_zone(server: str, zone: str, kind: str) -> None:
-    until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until:
-        with suppress(OSError, dns.exception.DNSException):
-            query = dns.message.make_query(zone, kind)
-            if dns.query.udp(query, server, timeout=0.5).answer:
-                return
-        time.sleep(0.05)
-    raise RuntimeError(f"{server} does not answer for {zone}")
+        server = stack.enter_context(named)
+        anchors = keys_of(server, signed)
+        unbound = running_unbound(
+            folder / "unbound", list(every), anchors, server, host=RESOLVER, port=53
+        )
+        resolver = stack.enter_context(unbound)
+        place = Place(AUTHORITY, 443, 15000)
+        authority = stack.enter_context(
+            pebble(folder / "pebble", resolver, http_port=80, tls_port=443, place=place)
+        )
+        issued_by = authority.root(folder)
+        yield SmallInternet(key.name, key.secret, authority.directory, authority.ca_file, issued_by)
 
 
 def is_validated(zone: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from kit.named import running_named
+from kit.name_servers import running_named
 from kit.zone import ZoneResolver
 from zajil.config.options import Configuration
 from zajil.config.options_server import DnsOptions, ListenOptions, ServerOptions
