@@ -17,7 +17,7 @@ from zajil.store.engine.open import open_store
 
 EVERY_CHORE = {
     *("history", "tracking", "traffic", "held accounts", "signing keys"),
-    *("DMARC reports received", "DMARC reports sent", "learning", "learned words"),
+    *("reports received", "DMARC reports sent", "TLS reports sent", "learning", "learned words"),
     "alerts",
     *("indexing", "notifications", "threads", "expunged messages", "quotas", "deleted messages"),
     "MTA-STS policies",

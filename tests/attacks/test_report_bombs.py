@@ -16,9 +16,9 @@ import pytest
 
 from kit.reports import REPORT
 from zajil.message.transfer import encode_base64
-from zajil.reports.dmarc.mail import read_packed_report, read_report_mail
 from zajil.reports.dmarc.read_xml import MAX_DEPTH, MAX_ELEMENTS, MAX_ROWS, read_report
 from zajil.reports.dmarc.write_xml import write_report
+from zajil.reports.incoming import read_packed_report, read_report_mail
 from zajil.reports.packing import FREE_SIZE, MAX_PACKED, BadReport, unpack_report
 
 GOOD = write_report(REPORT)

@@ -27,6 +27,7 @@ from kit.zone import ZoneResolver
 from zajil.config.options_server import DnsOptions
 from zajil.deliver.dane import find_dane
 from zajil.dns.flow import Answer, Question
+from zajil.mailauth.tls_session import TlsSession
 from zajil.net.system import SystemClock
 from zajil.resolver.client import Resolver
 from zajil.route.next_hop import Host
@@ -224,25 +225,39 @@ WRONG = "3 1 1 " + "ab" * 32
 
 
 @pytest.mark.parametrize(
-    ("case", "state", "reason"),
+    ("case", "state", "reason", "counted"),
     [
-        ("wrong", "waiting", f"the certificate of {HOST} does not match its TLSA records"),
-        ("no STARTTLS", "waiting", f"{HOST} does not offer STARTTLS"),
-        ("lookup fails", "waiting", f"DNS lookup of the TLSA records of {HOST} failed"),
-        ("unusable", "delivered", ""),
-        ("unusable, no STARTTLS", "waiting", f"{HOST} does not offer STARTTLS"),
-        ("MX not signed", "delivered", ""),
-        ("address not signed", "delivered", ""),
-        ("TLSA not signed", "delivered", ""),
-        ("waived", "delivered", ""),
-        ("off", "delivered", ""),
+        (
+            *("wrong", "waiting", f"the certificate of {HOST} does not match its TLSA records"),
+            "tlsa validation-failure",
+        ),
+        (
+            *("no STARTTLS", "waiting", f"{HOST} does not offer STARTTLS"),
+            "tlsa starttls-not-supported",
+        ),
+        (
+            *("lookup fails", "waiting", f"DNS lookup of the TLSA records of {HOST} failed"),
+            "tlsa dnssec-invalid",
+        ),
+        ("unusable", "delivered", "", "tlsa tlsa-invalid"),
+        (
+            *("unusable, no STARTTLS", "waiting", f"{HOST} does not offer STARTTLS"),
+            "tlsa starttls-not-supported",
+        ),
+        ("MX not signed", "delivered", "", "no-policy-found"),
+        ("address not signed", "delivered", "", "no-policy-found"),
+        ("TLSA not signed", "delivered", "", "no-policy-found"),
+        ("waived", "delivered", "", "no-policy-found"),
+        ("off", "delivered", "", "no-policy-found"),
     ],
 )
 def test_a_server_that_does_not_fit(
-    store: Store, server: Server, case: str, state: str, reason: str
+    store: Store, server: Server, case: str, state: str, reason: str, counted: str
 ) -> None:
     record = "1 1 1 " + "ab" * 32 if case.startswith("unusable") else WRONG
     content = b"TLS-Required: No\r\n\r\ny\r\n" if case == "waived" else b"Subject: x\r\n\r\ny\r\n"
+
+    sessions: list[TlsSession] = []
 
     async def run() -> None:
         async with smtp_sink(tls=None if "no STARTTLS" in case else server.tls) as sink:
@@ -259,6 +274,7 @@ def test_a_server_that_does_not_fit(
                 tls=ssl.create_default_context(),
                 resolver=zone,
                 dane=case != "off",
+                note_tls=lambda _at_ms, _domain, session: sessions.append(session),
             ) as setup:
                 _, found, why = await send(setup, content)
                 assert found == state, why
@@ -267,6 +283,9 @@ def test_a_server_that_does_not_fit(
                     assert [mail.encrypted for mail in sink.mails] == [True]
 
     asyncio.run(run())
+    (session,) = sessions
+    failure = "" if session.problem is None else session.problem.failure
+    assert f"{session.policy.type} {failure}".strip() == counted
 
 
 @pytest.mark.interop

@@ -20,6 +20,7 @@ from kit.web_server import WebServer, answer, web_server
 from kit.zone import ZoneResolver
 from zajil.app.sts_policies import policy_fetcher
 from zajil.deliver.sts_policies import REFRESH_MS, REMEMBERED_MS, RETRY_MS, StsPolicies
+from zajil.mailauth.tls_session import NO_POLICY, TlsFailure, TlsPolicy, TlsSession
 from zajil.read.guarded_fetch import GuardedFetcher
 from zajil.store.engine.open import Store
 from zajil.tracking.events import AttemptMade, StsPolicyFound
@@ -44,6 +45,8 @@ class Domain:
     web: WebServer
     sink: SmtpSink
     zone: dict[str, Any]
+    sessions: list[TlsSession]
+    """What was counted for TLS reports."""
 
     async def send(self, content: bytes = b"Subject: x\r\n\r\ny\r\n") -> tuple[Any, str, str]:
         """Send a mail; return its id, its state and the reason."""
@@ -91,11 +94,18 @@ async def domain(
         web_server({PATH: served}, contexts[web_tls]) as web,
         smtp_sink(tls=None if mx_tls is None else contexts[mx_tls]) as sink,
     ):
+        sessions: list[TlsSession] = []
+
+        def note(at_ms: int, name: str, session: TlsSession) -> None:
+            assert (at_ms, name) == (clock.now_ms(), "south.test")
+            sessions.append(session)
+
         policies = StsPolicies(
             store=store,
             resolve=resolver.resolve,
             fetch=policy_fetcher(fetcher, web.port),
             clock=clock,
+            note_tls=note,
         )
         async with courier(
             store,
@@ -105,8 +115,9 @@ async def domain(
             resolver=resolver,
             clock=clock,
             policies=policies,
+            note_tls=note,
         ) as setup:
-            found = Domain(setup, policies, web, sink, zone)
+            found = Domain(setup, policies, web, sink, zone, sessions)
             found.announce("1")
             yield found
 
@@ -125,20 +136,28 @@ def test_an_enforced_policy_is_followed_and_fetched_once(store: Store, contexts:
             (found,) = await south.setup.events(mail_id, StsPolicyFound)
             assert (found.mode, found.mx, found.refused) == ("enforce", ("mx.south.test",), ())
             assert len(south.web.asked) == 1
+            lines = ("version: STSv1", "mode: enforce", "mx: mx.south.test")
+            counted = TlsPolicy("sts", lines, ("mx.south.test",))
+            assert south.sessions == [TlsSession(counted)]
 
     asyncio.run(run())
 
 
 @pytest.mark.parametrize(
-    ("mx_tls", "reason"),
+    ("mx_tls", "reason", "failure"),
     [
-        ("else.test", "TLS failed: certificate not valid: "),
-        (None, "mx.south.test does not offer STARTTLS"),
+        ("else.test", "TLS failed: certificate not valid: ", TlsFailure.HOST_MISMATCH),
+        (None, "mx.south.test does not offer STARTTLS", TlsFailure.NO_STARTTLS),
     ],
 )
 @pytest.mark.parametrize("mode", ["enforce", "testing", "none"])
 def test_a_server_that_cannot_prove_its_name(
-    store: Store, contexts: Contexts, mx_tls: str | None, reason: str, mode: str
+    store: Store,
+    contexts: Contexts,
+    mx_tls: str | None,
+    reason: str,
+    failure: TlsFailure,
+    mode: str,
 ) -> None:
     async def run() -> None:
         async with domain(store, contexts, policy(mode), mx_tls=mx_tls) as south:
@@ -150,6 +169,15 @@ def test_a_server_that_cannot_prove_its_name(
                 assert state == "delivered"
                 found = await south.setup.events(mail_id, StsPolicyFound)
                 assert [one.mode for one in found] == (["testing"] if mode == "testing" else [])
+            (session,) = south.sessions
+            if mode == "none":  # nothing is demanded, so any encryption is a success
+                assert session.policy == NO_POLICY
+                assert (session.problem is None) == (mx_tls is not None)
+            else:
+                assert session.policy.type == "sts"
+                assert session.problem is not None
+                assert session.problem.failure is failure
+                assert (session.host, session.address) == ("mx.south.test", "127.0.0.1")
 
     asyncio.run(run())
 
@@ -175,6 +203,8 @@ def test_a_server_that_the_policy_does_not_name_is_left_out(
                 "waiting",
                 "the MTA-STS policy of south.test permits none of its mail servers",
             )
+            assert [one.problem is None for one in south.sessions] == [True, False]
+            assert south.sessions[1].host == "mx.other.test"
 
     asyncio.run(run())
 
@@ -253,6 +283,11 @@ def test_a_policy_that_cannot_be_fetched_holds_up_nothing(
             mail_id, state, _ = await south.send()
             assert state == "delivered"
             assert await south.setup.events(mail_id, StsPolicyFound) == []
+            problem = south.sessions[0].problem
+            assert problem is not None
+            is_broken = case == "broken"
+            failure = TlsFailure.POLICY_INVALID if is_broken else TlsFailure.POLICY_FETCH
+            assert (problem.failure, south.sessions[0].host) == (failure, "mta-sts.south.test")
 
     asyncio.run(run())
 
@@ -285,5 +320,20 @@ def test_policies_are_refreshed_every_day(store: Store, contexts: Contexts) -> N
             await south.policies.refresh()
             south.announce(None)
             assert await south.policies.find("south.test") is None
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("sender", ["dmarc-reports@north.test", "tls-reports@north.test"])
+def test_connections_for_reports_do_not_count(
+    store: Store, contexts: Contexts, sender: str
+) -> None:
+    """Else two servers would report on their reports for ever."""
+
+    async def run() -> None:
+        async with domain(store, contexts, policy()) as south:
+            await south.setup.put("a@south.test", sender=sender)
+            await south.setup.deliverer.run_due()
+            assert (len(south.sink.mails), south.sessions) == (1, [])
 
     asyncio.run(run())

@@ -22,6 +22,7 @@ from zajil.deliver.routes import Resolves
 from zajil.deliver.run import Deliverer
 from zajil.deliver.sts_policies import StsPolicies
 from zajil.keys.sign import Signer
+from zajil.mailauth.tls_session import NoteTlsSession
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.mail.tracking import MailQuery, find_mails, load_journey
@@ -117,6 +118,7 @@ async def courier(
     signer: Signer | None = None,
     smarthost: SmarthostOptions | None = None,
     policies: StsPolicies | None = None,
+    note_tls: NoteTlsSession | None = None,
     **options: Any,
 ) -> AsyncIterator[Courier]:
     """Set a deliverer up on a store that is not started yet; its end drains it.
@@ -133,6 +135,7 @@ async def courier(
         clock: stands still unless the test moves it.
         smarthost: ``[smarthost]``.
         policies: of MTA-STS; ``None``: they are not followed.
+        note_tls: counts connections for TLS reports.
         options: fields of ``DeliverOptions``, and of ``QueueOptions`` with ``queue_`` before them.
     """
     clock = clock or FakeClock(NOW_MS)
@@ -155,6 +158,7 @@ async def courier(
             signer=signer,
             smarthost=smarthost or SmarthostOptions(),
             policies=policies,
+            note_tls=note_tls,
         )
 
     async with running(store):

@@ -55,12 +55,8 @@ from zajil.read.imap.search_text import MessageText, field_text
 from zajil.read.indexer import make_summary
 from zajil.read.safe_style import safe_style
 from zajil.read.shown import show_message
-from zajil.reports.dmarc.mail import (
-    ReportMail,
-    build_report_mail,
-    looks_like_report,
-    read_report_mail,
-)
+from zajil.reports.dmarc.mail import ReportMail, build_report_mail
+from zajil.reports.incoming import looks_like_report, read_report_mail
 from zajil.reports.packing import BadReport
 from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.mail.flags import FLAG_BITS

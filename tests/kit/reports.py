@@ -17,6 +17,7 @@ from zajil.reports.dmarc.report import (
     ReportRow,
     SpfResult,
 )
+from zajil.reports.tls.report import FailureDetails, PolicyResult, TlsReport
 from zajil.store.reports.intervals import CountedInterval, CountedRow, LoadedInterval
 
 BEGIN_S = 1_700_006_400
@@ -173,3 +174,32 @@ OLD_REPORT = b"""<?xml version="1.0" encoding="UTF-8" ?>
 </feedback>
 """
 """As RFC 7489 had it: no namespace, a sampling rate, two words of before."""
+
+
+TLS_REPORT = TlsReport(
+    organization="mx.south.test",
+    contact="tls-reports@south.test",
+    report_id="t1@mx.south.test",
+    begin_s=BEGIN_S,
+    end_s=BEGIN_S + 86_399,
+    policies=(
+        PolicyResult(
+            type="sts",
+            domain="north.test",
+            text=("version: STSv1", "mode: testing", "mx: *.north.test"),
+            hosts=("*.north.test",),
+            succeeded=7,
+            failed=3,
+            failures=(
+                FailureDetails(
+                    result_type="certificate-expired",
+                    count=3,
+                    mx_host="mx.north.test",
+                    receiving_ip="192.0.2.25",
+                    reason="certificate has expired",
+                ),
+            ),
+        ),
+        PolicyResult(type="no-policy-found", domain="north.test", succeeded=2),
+    ),
+)

@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from kit.clock import FakeClock
-from kit.reports import BEGIN_S, REPORT
+from kit.reports import BEGIN_S, REPORT, TLS_REPORT
 from kit.store import NOW_MS, make_account, make_intake, running
 from zajil.config.options_check import DmarcOptions
-from zajil.core.address import parse_address
-from zajil.reports.dmarc.collector import ReportCollector, is_ours, who_sent
+from zajil.core.address import Address, parse_address
+from zajil.reports.collector import ReportCollector, is_ours, who_sent
 from zajil.reports.dmarc.mail import ReportMail, build_report_mail
+from zajil.reports.tls.mail import build_tls_report_mail
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
 from zajil.store.reports.received import ReportQuery, StoredReport, list_reports
@@ -32,20 +33,22 @@ MAIL = build_report_mail(
 PASSED = b"Authentication-Results: mx.north.test; dmarc=pass header.from=south.test\r\n"
 
 
-def deliver(store: Store, content: bytes) -> None:
+def deliver(store: Store, content: bytes, to: Address = REPORTS) -> None:
     """Accept a mail to the address for reports, which the postmaster gets."""
     entry = make_account(store, "amal@north.test", admin=True)
     item = make_intake(store.blobs.stage((content,)), local=[entry])
-    item = replace(item, local=(replace(item.local[0], recipient=REPORTS),))
+    item = replace(item, local=(replace(item.local[0], recipient=to),))
     store.write_now(write_intakes, item)
 
 
-async def collect(store: Store) -> tuple[list[int], list[StoredReport]]:
-    """Read what is there, twice."""
+async def collect(
+    store: Store, query: ReportQuery | None = None
+) -> tuple[list[int], list[StoredReport]]:
+    """Read what is there, twice; return how many were new, and those that a query finds."""
     collector = ReportCollector(store, DmarcOptions(), FakeClock(NOW_MS + 1000), "mx.north.test")
     async with running(store):
         found = [await collector.collect() for _ in range(2)]
-        return found, await store.read(lambda conn: list_reports(conn, ReportQuery()))
+        return found, await store.read(lambda conn: list_reports(conn, query or ReportQuery()))
 
 
 def test_a_report_is_read_once_and_its_sender_remembered(store: Store) -> None:
@@ -59,6 +62,23 @@ def test_a_report_is_read_once_and_its_sender_remembered(store: Store) -> None:
             True,
         )
         assert (report.messages, report.passed) == (5, 3)
+
+    asyncio.run(run())
+
+
+def test_a_tls_report_arrives_at_its_own_address(store: Store) -> None:
+    async def run() -> None:
+        to = parse_address("tls-reports@north.test")
+        sender = parse_address("tls-reports@south.test")
+        mail = build_tls_report_mail(TLS_REPORT, sender, (to,), BEGIN_S * 1000)
+        deliver(store, PASSED + mail, to)
+        found, (report,) = await collect(store, ReportQuery(kinds=("tls",)))
+        assert found == [1, 0]
+        assert (report.domain, report.sender, report.is_proven) == (
+            *("north.test", "south.test"),
+            True,
+        )
+        assert (report.messages, report.passed) == (12, 9)
 
     asyncio.run(run())
 

@@ -20,9 +20,9 @@ from kit.zone import Zone, ZoneResolver
 from zajil.accept.own_mail import OwnMailer
 from zajil.core.clock import Clock
 from zajil.core.mail_options import Notify
-from zajil.reports.dmarc.mail import read_report_mail
 from zajil.reports.dmarc.report import AggregateReport
 from zajil.reports.dmarc.sending import DmarcReports
+from zajil.reports.incoming import read_report_mail
 from zajil.reports.sending import GIVE_UP_MS, GRACE_MS, LEASE_MS, ReportSender, Sent
 from zajil.store.engine.open import Store
 from zajil.store.reports.intervals import CountedInterval, count_intervals

@@ -8,7 +8,7 @@ import pytest
 
 from kit.reports import BAD_ROW, BEGIN_S, REPORT
 from kit.store import NOW_MS, make_account, make_intake
-from zajil.reports.dmarc.codec import from_store, to_store
+from zajil.reports.codec import from_store, to_store
 from zajil.reports.dmarc.failure import read_failure_report
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes

@@ -11,14 +11,9 @@ from kit.mail import make_message
 from kit.reports import BEGIN_S, REPORT
 from zajil.core.address import parse_address
 from zajil.reports.dmarc.failure import FailureReport
-from zajil.reports.dmarc.mail import (
-    ReportMail,
-    build_report_mail,
-    looks_like_report,
-    read_report_mail,
-    report_file_name,
-)
+from zajil.reports.dmarc.mail import ReportMail, build_report_mail, report_file_name
 from zajil.reports.dmarc.write_xml import write_report
+from zajil.reports.incoming import looks_like_report, read_report_mail
 from zajil.reports.packing import BadReport, unpack_report
 
 MAIL = build_report_mail(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from kit.reports import BAD_ROW, REPORT, ROW
 from kit.site import PASSWORD, Browser, Site, letter, visiting
 from kit.store import NOW_MS
-from zajil.reports.dmarc.codec import to_store
+from zajil.reports.codec import to_store
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.people.login_failures import FailedLogin, count_failures, slowed_networks

@@ -21,6 +21,7 @@ from zajil.net.peer import Networks
 from zajil.read.guarded_fetch import GuardedFetcher
 from zajil.read.sender_logos import LogoFinder
 from zajil.reports.dmarc.counts import DmarcCounts
+from zajil.reports.tls.counts import TlsCounts
 from zajil.resolver.client import Resolver
 from zajil.store.engine.open import Store
 from zajil.tls.keeper import TlsKeeper
@@ -56,6 +57,7 @@ class WorkerResources:
     signer: Signer | None
     """``None``: nothing is signed (``keys.sign``)."""
     dmarc_counts: DmarcCounts | None
+    tls_counts: TlsCounts | None
     """``None``: no DMARC reports are sent (``check.dmarc.report_interval``)."""
     clock: Clock
     random: Random

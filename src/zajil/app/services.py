@@ -79,6 +79,8 @@ async def make_parts(resources: WorkerResources) -> Parts:
     parts.drains.append(resources.traffic.drain)
     if resources.dmarc_counts is not None:
         parts.runs.append(resources.dmarc_counts.run())
+    if resources.tls_counts is not None:
+        parts.runs.append(resources.tls_counts.run())
     if resources.checks.lists:
         parts.runs.append(resources.checks.lists.watch())
     if resources.checks.knowledge is not None:
@@ -110,6 +112,7 @@ def _deliverer(resources: WorkerResources) -> Deliverer:
         signer=resources.signer,
         smarthost=configuration.smarthost,
         policies=sts_policies(resources),
+        note_tls=None if resources.tls_counts is None else resources.tls_counts.note,
     )
 
 

@@ -21,6 +21,7 @@ def sts_policies(resources: WorkerResources) -> StsPolicies | None:
         resolve=resources.resolver.resolve,
         fetch=policy_fetcher(guarded_fetcher(resources)),
         clock=resources.clock,
+        note_tls=None if resources.tls_counts is None else resources.tls_counts.note,
     )
 
 

@@ -22,13 +22,16 @@ from zajil.app.sts_policies import sts_policies
 from zajil.check.learned.greylist import prune_greylist
 from zajil.check.learned.reputation import forget_history, learner_of
 from zajil.check.learned.trainer import Trainer
+from zajil.config.options import Configuration
 from zajil.core.ids import MailboxId
 from zajil.keys.upkeep import KeyUpkeep
 from zajil.read.indexer import Indexer
 from zajil.read.push_sender import PushSender
-from zajil.reports.dmarc.collector import ReportCollector
+from zajil.reports.collector import ReportCollector
 from zajil.reports.dmarc.sending import DmarcReports
+from zajil.reports.kind import ReportKind
 from zajil.reports.sending import ReportSender
+from zajil.reports.tls.sending import TlsReports
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.deleted import PORTION, MakeRoom, make_room, purge_old
@@ -69,7 +72,7 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
             functools.partial(make_room_for_all, store),
         ),
         every("deleted messages", _HOUR, functools.partial(_prune_deleted, resources)),
-        every("DMARC reports received", _MINUTE, collector.look),
+        every("reports received", _MINUTE, collector.look),
         Chore("indexing", indexer.run),
         Chore("notifications", _push_sender(resources).run),
         every("threads", 24 * _HOUR, indexer.prune),
@@ -83,8 +86,9 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         accounts = configuration.mail.echo_accounts
         echo = EchoAccounts(own_mailer(resources), accounts, hostname)
         chores.append(every("echo", ECHO_SECONDS, echo.look))
-    if dmarc.report_interval_ms:
-        chores.append(every("DMARC reports sent", 5 * _MINUTE, _report_sender(resources).look))
+    for kind in _sent_reports(configuration):
+        sender = _report_sender(resources, kind)
+        chores.append(every(f"{kind.title}s sent", 5 * _MINUTE, sender.look))
     if resources.signer is not None:
         keys = KeyUpkeep(store, resources.resolver.resolve, configuration.keys, clock)
         chores.append(Chore("signing keys", keys.run))
@@ -120,9 +124,19 @@ def _push_sender(resources: WorkerResources) -> PushSender:
     )
 
 
-def _report_sender(resources: WorkerResources) -> ReportSender:
+def _sent_reports(configuration: Configuration) -> list[ReportKind]:
+    """Return the kinds of reports that go to others."""
+    kinds: list[ReportKind] = []
+    if configuration.check.dmarc.report_interval_ms:
+        kinds.append(DmarcReports(configuration.check.dmarc.report_contact))
+    if configuration.deliver.tls_reports:
+        kinds.append(TlsReports())
+    return kinds
+
+
+def _report_sender(resources: WorkerResources, kind: ReportKind) -> ReportSender:
     return ReportSender(
-        DmarcReports(resources.configuration.check.dmarc.report_contact),
+        kind,
         own_mailer(resources),
         resources.resolver.resolve,
         hostname=resources.configuration.server.hostname,

@@ -40,6 +40,8 @@ from zajil.net.log import EventLog, log_ignored_error
 from zajil.net.log_place import LogUnavailable
 from zajil.net.system import BufferedRandom, SystemClock
 from zajil.reports.dmarc.counts import DmarcCounts
+from zajil.reports.tls.counts import TlsCounts
+from zajil.reports.tls.report import TLS_INTERVAL_MS
 from zajil.resolver.client import Resolver
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store, open_store
@@ -253,6 +255,7 @@ class Worker:
         shared, configuration = self.shared, self.configuration
         resolver = Resolver(configuration.dns, self.clock, self.random)
         dmarc_interval_ms = configuration.check.dmarc.report_interval_ms
+        sends_tls_reports = configuration.deliver.tls_reports
         count = functools.partial(store.write_later, count_intervals)
         meters = self._begin_to_count(store, resolver)
         return WorkerResources(
@@ -276,6 +279,7 @@ class Worker:
             ),
             signer=Signer(Keyring(store), self.clock) if configuration.keys.sign else None,
             dmarc_counts=DmarcCounts(count, dmarc_interval_ms) if dmarc_interval_ms else None,
+            tls_counts=TlsCounts(count, TLS_INTERVAL_MS) if sends_tls_reports else None,
             clock=self.clock,
             random=self.random,
             meters=meters,

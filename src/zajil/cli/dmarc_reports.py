@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zajil.cli.configured import open_operations, opened_store, read_configuration
-from zajil.cli.message_file import read_bounded
-from zajil.cli.output import AsJson, log_to_stderr, print_json, print_table, printable, spell_time
+from zajil.cli.output import AsJson, print_json, print_table, printable, spell_time
+from zajil.cli.report_commands import (
+    DAY_MS,
+    Days,
+    Domain,
+    Limit,
+    Now,
+    Proven,
+    import_file,
+    send_due,
+)
 
 if TYPE_CHECKING:
     from zajil.reports.dmarc.failure import FailureReport
     from zajil.reports.dmarc.report import AggregateReport, ReportRow
     from zajil.store.reports.received import SourceSummary, StoredReport
-
-_DAY_MS = 86_400_000
 
 reports_app = typer.Typer(
     name="reports",
@@ -29,14 +36,10 @@ reports_app = typer.Typer(
 @reports_app.callback()
 def list_all(
     context: typer.Context,
-    domain: Annotated[
-        str | None, typer.Option(help="Only reports about this domain. Default: all.")
-    ] = None,
-    days: Annotated[int, typer.Option(min=1, help="Only reports received in this many days.")] = 30,
-    limit: Annotated[int, typer.Option(min=1, help="Maximum number of rows in each list.")] = 100,
-    proven: Annotated[
-        bool, typer.Option("--proven", help="Only reports whose own mail passed DMARC.")
-    ] = False,
+    domain: Domain = None,
+    days: Days = 30,
+    limit: Limit = 100,
+    proven: Proven = False,
     as_json: AsJson = False,
 ) -> None:
     """List the reports about local domains, and a summary for each source of mail.
@@ -48,18 +51,18 @@ def list_all(
     if context.invoked_subcommand is not None:
         return
     from zajil.core.domain import to_ascii
-    from zajil.operations.dmarc_reports import collect_reports
+    from zajil.operations.reports import collect_reports
     from zajil.store.reports.received import ReportQuery, list_reports, summarize_sources
 
     name = to_ascii(domain) if domain else None
     with open_operations(context) as operations:
         operations.run_started(collect_reports, read_configuration(context))
         now_ms = operations.context.clock.now_ms()
-    query = ReportQuery(name, now_ms - days * _DAY_MS, proven, limit)
+    query = ReportQuery(name, now_ms - days * DAY_MS, proven, limit)
     with opened_store(context) as store:
         reports = store.read_now(lambda conn: list_reports(conn, query))
         sources = store.read_now(lambda conn: summarize_sources(conn, query))
-    new_since_ms = now_ms - days * _DAY_MS // 10
+    new_since_ms = now_ms - days * DAY_MS // 10
     if as_json:
         found = [_source_dict(one, new_since_ms) for one in sources]
         print_json({"reports": [asdict(one) for one in reports], "sources": found})
@@ -80,13 +83,16 @@ def show(
 
     Exit status: 0 done, 1 no such report, 2 wrong usage.
     """
-    from zajil.reports.dmarc.codec import from_store
+    from zajil.reports.codec import from_store
     from zajil.reports.dmarc.report import AggregateReport
-    from zajil.store.reports.received import load_report
+    from zajil.reports.tls.report import TlsReport
+    from zajil.store.reports.received import NoSuchReport, load_report
 
     with opened_store(context) as store:
         loaded = store.read_now(lambda conn: load_report(conn, number))
     stored, report = loaded.stored, from_store(loaded)
+    if isinstance(report, TlsReport):
+        raise NoSuchReport(f"report {number} is not a DMARC report")
     if as_json:
         print_json({**asdict(stored), "report": asdict(report)})
         return
@@ -114,56 +120,16 @@ def bring(
     Exit status: 0 done, or it was imported before; 1 not a report, or about another domain;
     2 wrong usage.
     """
-    from zajil.operations.dmarc_reports import import_report
-
-    content = read_bounded(file)
-    with open_operations(context) as operations:
-        number = operations.run(import_report, content)
-    if as_json:
-        print_json({"id": number, "new": number is not None})
-    elif number is None:
-        print("this report was imported before")
-    else:
-        print(f"imported as report {number}")
+    import_file(context, file, as_json=as_json)
 
 
 @reports_app.command("send")
-def send(
-    context: typer.Context,
-    now: Annotated[
-        bool, typer.Option("--now", help="Also report on intervals that have not ended.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
+def send(context: typer.Context, now: Now = False, as_json: AsJson = False) -> None:
     """Send the reports that are due. A running server does this by itself.
 
     Exit status: 0 done, also if none was due; 2 wrong usage.
     """
-    from zajil.operations.dmarc_reports import send_reports
-
-    log_to_stderr()
-    with open_operations(context) as operations:
-        sent = operations.run_started(send_reports, read_configuration(context), at_once=now)
-    if as_json:
-        found = [
-            {
-                "domain": one.domain,
-                "begin_ms": one.begin_ms,
-                "outcome": one.outcome,
-                "recipients": [str(address) for address in one.recipients],
-            }
-            for one in sent
-        ]
-        print_json({"sent": found})
-        return
-    for one in sent:
-        print(printable(f"{one.domain}: {one.outcome}"))
-    if not sent:
-        print(
-            "nothing is due"
-            if now
-            else "nothing is due; --now also reports on intervals that have not ended"
-        )
+    send_due(context, "dmarc", now=now, as_json=as_json)
 
 
 def _source_dict(source: SourceSummary, new_since_ms: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import typer
 from zajil.cli.configured import open_operations, opened_store, read_configuration
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json, print_table, printable, spell_time
+from zajil.cli.tls_reports import reports_app
 from zajil.core.errors import NOT_DONE
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
     from zajil.config.options import Configuration
     from zajil.tls.certificate import CertificateFacts
 
-tls_app = typer.Typer(name="tls", help="The certificates of the server.", no_args_is_help=True)
+tls_app = typer.Typer(
+    name="tls",
+    help="The certificates of the server, and reports on TLS between servers.",
+    no_args_is_help=True,
+)
+tls_app.add_typer(reports_app)
 
 Name = Annotated[str, typer.Argument(help="Host name, as `zajil tls list` prints it.")]
 OptionalName = Annotated[

@@ -275,6 +275,12 @@ class DeliverOptions(Options):
         "them must encrypt, and its certificate must match. It requires a name server that "
         "validates DNSSEC, on this computer or listed in dns.trust_ad.",
     )
+    tls_reports: bool = Field(
+        True,
+        description="Send a daily report on the encryption of connections to each domain whose "
+        "record _smtp._tls asks for it (RFC 8460). Connections to smarthosts and fixed servers "
+        "do not count.",
+    )
     routes: dict[str, str] = Field(
         {},
         examples=[{"partner.example": "direct", ".branch.example": "192.0.2.25:25"}],

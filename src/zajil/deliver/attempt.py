@@ -26,11 +26,12 @@ from zajil.deliver.dane import DaneFacts, find_dane
 from zajil.deliver.outgoing_mail import AttemptOutcome, Outgoing, RecipientResult, deferred, failed
 from zajil.deliver.relays import Relays
 from zajil.deliver.routes import Routes
-from zajil.deliver.security import Opener, TlsRule, rule_for
+from zajil.deliver.security import Opener, TlsRule, rule_for, waives_tls
 from zajil.deliver.sts_policies import StsPolicies
+from zajil.deliver.tls_watch import TlsWatch, watch_tls
 from zajil.deliver.transaction import Timeouts, send_mail
 from zajil.mailauth.mta_sts import StsPolicy
-from zajil.message.fields import find_value, read_fields
+from zajil.mailauth.tls_session import NoteTlsSession
 from zajil.net.peer import split_host_port
 from zajil.route.next_hop import Host, Hosts, NoRoute
 from zajil.route.transport import Relay
@@ -72,9 +73,11 @@ class DeliveryContext:
     """``None``: the MTA-STS policies of other domains are not followed."""
     open_body: Callable[[LeasedRecipient], Awaitable[BlobReader]]
     """Opens the message of a mail; whoever calls it closes what it gets."""
+    note_tls: NoteTlsSession | None = None
+    """Counts connections for TLS reports."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Attempt:
     """One attempt, and what it has come to so far; ``run`` may be cancelled at any moment."""
 
@@ -88,6 +91,11 @@ class Attempt:
     and are deferred with this. ``None``: somebody answered."""
     rule: TlsRule = TlsRule.OPPORTUNISTIC
     """What this mail may be sent over."""
+    tls_watch: TlsWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        means, one = self.means, self.outgoing
+        self.tls_watch = watch_tls(means.note_tls, means.clock, one.next_hop, one.mail)
 
     async def run(self) -> None:
         """Try; afterwards every recipient is in ``results``.
@@ -123,6 +131,7 @@ class Attempt:
                 if policy is None or not is_strict or policy.permits(host.name)
             ]
             if not hosts:
+                self.tls_watch.none_permitted(tuple(host.name for host in route.hosts))
                 domain = self.outgoing.next_hop
                 reason = f"the MTA-STS policy of {domain} permits none of its mail servers"
                 self._give_up(deferred("4.7.0", reason))
@@ -130,6 +139,7 @@ class Attempt:
             facts = await self._find_dane(route, hosts, relay, body)
             usable = [host for host in hosts if host.name not in facts.failed]
             if not usable:
+                self.tls_watch.dnssec_failed(facts.failed[0])
                 reason = f"DNS lookup of the TLSA records of {facts.failed[0]} failed"
                 self._give_up(deferred("4.4.3", reason))
                 return
@@ -171,6 +181,7 @@ class Attempt:
         policy = await policies.find(domain)
         if policy is None or policy.mode == "none":
             return None
+        self.tls_watch.policy = policy
         refused = tuple(host.name for host in route.hosts if not policy.permits(host.name))
         now_ms = self.means.clock.now_ms()
         self.events.append(StsPolicyFound(now_ms, domain, policy.mode, policy.mx, refused))
@@ -187,7 +198,7 @@ class Attempt:
         facts = await find_dane(hosts, self.means.routes.resolve, options.port)
         # RFC 8689 section 3: the writer's wish outranks it.
         may_waive = (facts.records or facts.failed) and self.rule is not TlsRule.REQUIRE
-        if may_waive and _waives_tls(await asyncio.to_thread(body.read_at, 0, _HEADER_READ)):
+        if may_waive and waives_tls(await asyncio.to_thread(body.read_at, 0, _HEADER_READ)):
             return _NO_DANE
         now_ms, domain = self.means.clock.now_ms(), self.outgoing.next_hop
         self.events += [
@@ -219,7 +230,7 @@ class Attempt:
         if rule is TlsRule.VERIFY and (relay is None or not relay.is_secure):
             head = await asyncio.to_thread(body.read_at, 0, _HEADER_READ)
             # RFC 8689 section 3: the writer's wish outranks the policy of the domain, too.
-            if _waives_tls(head):
+            if waives_tls(head):
                 self.rule = TlsRule.OPPORTUNISTIC
         return self.rule in (TlsRule.VERIFY, TlsRule.REQUIRE)
 
@@ -278,7 +289,9 @@ class Attempt:
             try:
                 link = await self.means.opener.open(target, self.rule)
             except NotOpened as error:
+                self.tls_watch.refused(target, error.tls_problem)
                 return self._heard_refusal(target, outgoing, error, got)
+            self.tls_watch.opened(link)
             if target.relay is not None:
                 self.means.relays.end_pause(target.relay)
         return await self._converse(link, outgoing, body, got, reused=False)
@@ -367,12 +380,6 @@ _ABOUT_THE_HOST = ("5.3.2", EnhancedStatus.REQUIRETLS_NEEDED)
 host of the domain may."""
 _HEADER_READ = 65_536
 """Bytes of the message in which we look for a header field."""
-
-
-def _waives_tls(head: bytes) -> bool:
-    """Return whether the sender prefers delivery to encryption (RFC 8689 section 3)."""
-    value = find_value(read_fields(head.partition(b"\r\n\r\n")[0] + b"\r\n"), b"tls-required")
-    return value is not None and value.strip().lower() == b"no"
 
 
 def _is_first(error: LinkBroken, link: Channel, heard: int) -> bool:

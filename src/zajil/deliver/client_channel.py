@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass
 
 from zajil.core.errors import InternalError
+from zajil.mailauth.tls_session import TlsProblem
 from zajil.net.peer import join_host_port
 from zajil.net.stream import Stream
 from zajil.route.transport import Relay
@@ -59,6 +60,8 @@ class NotOpened(InternalError):
         self.reply = reply
         """What the host refused us with; ``None``: it was not reached, or TLS failed."""
         self.dialogue: tuple[str, ...] = ()
+        self.tls_problem: TlsProblem | None = None
+        """Why TLS is to blame; ``None``: it is not."""
 
 
 class LogInRefused(NotOpened):
@@ -83,6 +86,8 @@ class Channel:
         """For the journey: version, cipher, and whether the certificate was verified."""
         self.verified = False
         """Encrypted, with a certificate that is valid for the host's name."""
+        self.tls_problem: TlsProblem | None = None
+        """Why it is not as secure as it could be."""
         self.replies = 0
         """Replies received so far."""
         self.mails = 0

@@ -41,6 +41,7 @@ from zajil.deliver.schedule import Schedule
 from zajil.deliver.security import Opener
 from zajil.deliver.sts_policies import StsPolicies
 from zajil.keys.sign import Signer
+from zajil.mailauth.tls_session import NoteTlsSession
 from zajil.net.logger import get_logger
 from zajil.route.transport import Transports
 from zajil.store.engine.batch import QUEUE
@@ -101,6 +102,7 @@ class Deliverer:
         signer: Signer | None = None,
         smarthost: SmarthostOptions = _NO_SMARTHOST,
         policies: StsPolicies | None = None,
+        note_tls: NoteTlsSession | None = None,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -124,6 +126,7 @@ class Deliverer:
             relays=Relays(clock),
             policies=policies,
             open_body=self._open_body,
+            note_tls=note_tls,
         )
         mailer = OwnMailer(
             store=store, clock=clock, random=random, lifetime_ms=queue.lifetime_ms, signer=signer
@@ -344,7 +347,7 @@ class Deliverer:
 
     async def _deliver_one(self, hop: str, outgoing: Outgoing) -> None:
         """Attempt one mail and settle it; cancelled, it settles what has an answer."""
-        attempt = Attempt(self._means, outgoing)
+        attempt = Attempt(means=self._means, outgoing=outgoing)
         try:
             attempt.results |= find_expired(outgoing, self._clock.now_ms())
             if len(attempt.results) < len(outgoing.recipients):
@@ -386,7 +389,7 @@ class Deliverer:
             attempt.results.setdefault(claimed, rest)
 
     def _defer(self, outgoing: Outgoing, result: RecipientResult) -> None:
-        attempt = Attempt(self._means, outgoing)
+        attempt = Attempt(means=self._means, outgoing=outgoing)
         attempt.results |= find_expired(outgoing, self._clock.now_ms())
         for claimed in outgoing.recipients:
             attempt.results.setdefault(claimed, result)

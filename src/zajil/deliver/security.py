@@ -26,6 +26,8 @@ from zajil.deliver.client_channel import (
     PeerClosing,
 )
 from zajil.deliver.relay_login import log_in
+from zajil.mailauth.tls_session import TlsFailure, TlsProblem
+from zajil.message.fields import find_value, read_fields
 from zajil.net.stream import connect
 from zajil.route.transport import Relay
 from zajil.smtp.client import ClientConnection
@@ -65,7 +67,7 @@ def rule_for(
 ) -> TlsRule:
     """Return what the policy of ``deliver.tls``, the relay and the mail itself demand."""
     # Deviation: RFC 8689 section 4.2.1 wants the MX name itself secured, by DNSSEC or MTA-STS.
-    # Until we have either, the certificate must be valid for the name that DNS gave.
+    # Few domains have either, so a certificate that is valid for the name of DNS is enough.
     # RFC 8689 section 5: a bounce with REQUIRETLS goes on even where nobody promises it.
     if mail.mail_options.require_tls and mail.reverse_path is not None:
         return TlsRule.REQUIRE
@@ -87,9 +89,10 @@ def is_secure_enough(link: Channel, rule: TlsRule) -> bool:
 
 
 class _HandshakeFailed(InternalError):
-    def __init__(self, sentence: str, next_level: Level) -> None:
+    def __init__(self, sentence: str, next_level: Level, problem: TlsProblem) -> None:
         super().__init__(sentence)
         self.next_level = next_level
+        self.problem = problem
 
 
 _REMEMBERED = 1000
@@ -119,7 +122,7 @@ class Opener:
             if tls.verify_mode is not ssl.CERT_NONE:
                 self._contexts[Level.VERIFIED] = tls
             self._contexts[Level.ENCRYPTED] = client_context(None, verify=False)
-        self._unverifiable: OrderedDict[ChannelTarget, int] = OrderedDict()
+        self._unverifiable: OrderedDict[ChannelTarget, tuple[int, TlsProblem]] = OrderedDict()
 
     async def open(self, target: ChannelTarget, rule: TlsRule) -> Channel:
         """Open a link that is ready for MAIL; the caller closes it.
@@ -130,7 +133,7 @@ class Opener:
             NotOpened: why not, with the dialogue so far.
         """
         dialogue: list[str] = []
-        level = self._first_level(target, rule)
+        level, problem = self._first_level(target, rule)
         while True:
             link = await self._connect(target, dialogue)
             try:
@@ -138,9 +141,9 @@ class Opener:
             except _HandshakeFailed as failure:
                 link.abort()
                 dialogue += [*link.take_dialogue(), f"-- {failure}; connecting again"]
-                level = failure.next_level
+                level, problem = failure.next_level, failure.problem
                 if level is Level.ENCRYPTED:
-                    self._remember(target)
+                    self._remember(target, problem)
                 continue
             except LinkBroken as error:
                 link.abort()
@@ -151,6 +154,7 @@ class Opener:
             except BaseException:
                 link.abort()
                 raise
+            link.tls_problem = problem or link.tls_problem
             link.conn.dialogue[:0] = dialogue
             link.opened_ms = self._clock.now_ms()
             return link
@@ -175,6 +179,7 @@ class Opener:
     @staticmethod
     def _with_dialogue(error: NotOpened, link: Channel, dialogue: list[str]) -> NotOpened:
         error.dialogue = (*dialogue, *link.take_dialogue())
+        error.tls_problem = link.tls_problem
         return error
 
     async def _connect(self, target: ChannelTarget, dialogue: list[str]) -> Channel:
@@ -222,22 +227,23 @@ class Opener:
 
     # ---- TLS ---------------------------------------------------------------------------------
 
-    def _first_level(self, target: ChannelTarget, rule: TlsRule) -> Level:
+    def _first_level(self, target: ChannelTarget, rule: TlsRule) -> tuple[Level, TlsProblem | None]:
+        """Return what is tried first, and what is known to be wrong with the certificate."""
+        encrypted = Level.ENCRYPTED if Level.ENCRYPTED in self._contexts else Level.PLAIN
         if rule is TlsRule.NEVER:
-            return Level.PLAIN
+            return Level.PLAIN, None
         if target.tlsa or (target.tlsa is not None and rule is TlsRule.OPPORTUNISTIC):
             # RFC 7672 section 3.1: authorities of ours have no say in it.
-            return Level.ENCRYPTED if Level.ENCRYPTED in self._contexts else Level.PLAIN
-        if Level.VERIFIED in self._contexts:
-            until_ms = self._unverifiable.get(target, 0)
-            if rule is not TlsRule.OPPORTUNISTIC or until_ms <= self._clock.now_ms():
-                return Level.VERIFIED
-        if rule is not TlsRule.OPPORTUNISTIC:
-            return Level.PLAIN
-        return Level.ENCRYPTED if Level.ENCRYPTED in self._contexts else Level.PLAIN
+            return encrypted, None
+        if Level.VERIFIED not in self._contexts:
+            return (encrypted if rule is TlsRule.OPPORTUNISTIC else Level.PLAIN), None
+        until_ms, problem = self._unverifiable.get(target, (0, None))
+        if rule is not TlsRule.OPPORTUNISTIC or until_ms <= self._clock.now_ms():
+            return Level.VERIFIED, None
+        return encrypted, problem
 
-    def _remember(self, target: ChannelTarget) -> None:
-        self._unverifiable[target] = self._clock.now_ms() + _REMEMBERED_MS
+    def _remember(self, target: ChannelTarget, problem: TlsProblem) -> None:
+        self._unverifiable[target] = self._clock.now_ms() + _REMEMBERED_MS, problem
         self._unverifiable.move_to_end(target)
         if len(self._unverifiable) > _REMEMBERED:
             self._unverifiable.popitem(last=False)
@@ -250,6 +256,7 @@ class Opener:
                 raise _not_secure(rule, "TLS is required but not configured")
             return
         if "STARTTLS" not in link.conn.capabilities:
+            link.tls_problem = TlsProblem(TlsFailure.NO_STARTTLS)
             if must:
                 raise _not_secure(rule, f"{host} does not offer STARTTLS")
             return
@@ -258,6 +265,7 @@ class Opener:
         await link.send(seconds)
         reply = await link.receive(seconds)
         if not reply.accepts:
+            link.tls_problem = TlsProblem(TlsFailure.NO_STARTTLS, f"STARTTLS refused: {reply}")
             if must:
                 raise NotOpened("4.7.0", f"{host} refused STARTTLS: {reply}")
             return
@@ -269,9 +277,10 @@ class Opener:
             raise
         except LinkBroken as error:
             # In TLS 1.3 the host may refuse our side of the handshake after we think it is done.
+            link.tls_problem = TlsProblem(TlsFailure.OTHER, str(error))
             if must:
                 raise
-            raise _HandshakeFailed(f"TLS failed: {error}", Level.PLAIN) from None
+            raise _HandshakeFailed(f"TLS failed: {error}", Level.PLAIN, link.tls_problem) from None
 
     async def _shake_hands(self, link: Channel, level: Level, rule: TlsRule) -> None:
         name = link.target.host.strip("[]").removeprefix("IPv6:")
@@ -283,13 +292,15 @@ class Opener:
         except (OSError, TimeoutError, BadReply, ValueError) as error:
             sentence = f"TLS failed: {_explain(error)}"
             doubtful = isinstance(error, ssl.SSLCertVerificationError)
+            link.tls_problem = _problem_of(error)
             if rule is TlsRule.REQUIRE and doubtful:
                 raise _not_secure(rule, sentence) from None
             if _must_encrypt(link, rule):
                 raise NotOpened("4.7.5", sentence) from None
             # Another try without encryption is what "opportunistic" means: whoever can break the
             # handshake could as well have hidden the offer (RFC 7435 section 3).
-            raise _HandshakeFailed(sentence, Level.ENCRYPTED if doubtful else Level.PLAIN) from None
+            next_level = Level.ENCRYPTED if doubtful else Level.PLAIN
+            raise _HandshakeFailed(sentence, next_level, link.tls_problem) from None
         found = link.stream.encryption
         if found is not None:
             link.verified = found.verified
@@ -303,6 +314,7 @@ class Opener:
         """Demand a certificate that the TLSA records name."""
         host, chain = link.target.host, link.stream.peer_chain()
         if not matches_tlsa(records, chain, host, self._clock.now_ms()):
+            link.tls_problem = TlsProblem(TlsFailure.OTHER, "no TLSA record matches")
             raise NotOpened("4.7.5", f"the certificate of {host} does not match its TLSA records")
         link.verified = True
 
@@ -323,6 +335,34 @@ def _not_secure(rule: TlsRule, sentence: str) -> NotOpened:
 
 def _refused(reply: Reply) -> NotOpened:
     return NotOpened("4.3.2" if reply.is_temporary else "5.3.2", str(reply), reply)
+
+
+def waives_tls(head: bytes) -> bool:
+    """Return whether the sender prefers delivery to encryption (RFC 8689 section 3).
+
+    Args:
+        head: begin of the message, with its header.
+    """
+    value = find_value(read_fields(head.partition(b"\r\n\r\n")[0] + b"\r\n"), b"tls-required")
+    return value is not None and value.strip().lower() == b"no"
+
+
+# https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/
+_EXPIRED = 10
+_NOT_TRUSTED = frozenset({18, 19, 20, 21})
+_HOST_MISMATCH = frozenset({62, 64})
+
+
+def _problem_of(error: Exception) -> TlsProblem:
+    sentence = _explain(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code == _EXPIRED:
+            return TlsProblem(TlsFailure.EXPIRED, sentence)
+        if error.verify_code in _NOT_TRUSTED:
+            return TlsProblem(TlsFailure.NOT_TRUSTED, sentence)
+        if error.verify_code in _HOST_MISMATCH:
+            return TlsProblem(TlsFailure.HOST_MISMATCH, sentence)
+    return TlsProblem(TlsFailure.OTHER, sentence)
 
 
 def _explain(error: Exception) -> str:

@@ -23,6 +23,13 @@ from zajil.mailauth.mta_sts import (
     parse_sts_policy,
     parse_sts_record,
 )
+from zajil.mailauth.tls_session import (
+    NoteTlsSession,
+    TlsFailure,
+    TlsPolicy,
+    TlsProblem,
+    TlsSession,
+)
 from zajil.net.logger import get_logger
 from zajil.store.engine.open import Store
 from zajil.store.queue.sts_policies import (
@@ -59,6 +66,8 @@ class StsPolicies:
     resolve: Resolve
     fetch: FetchPolicy
     clock: Clock
+    note_tls: NoteTlsSession | None = None
+    """Counts policies that cannot be fetched, for TLS reports."""
     log: Any = field(default_factory=lambda: get_logger("zajil.deliver"))
     _known: dict[str, tuple[int, StsPolicy | None]] = field(default_factory=dict)
     """Until when, and what."""
@@ -128,6 +137,7 @@ class StsPolicies:
             policy = parse_sts_policy(await self.fetch(domain))
         except (PolicyNotFetched, BadStsPolicy) as error:
             self.log.info("no MTA-STS policy could be read", domain=domain, reason=str(error))
+            self._count_failure(domain, error)
             return None
         now_ms = self.clock.now_ms()
         return KeptPolicy(
@@ -138,6 +148,15 @@ class StsPolicies:
             until_ms=now_ms + policy.max_age_seconds * 1000,
             checked_ms=now_ms,
         )
+
+    def _count_failure(self, domain: str, error: PolicyNotFetched | BadStsPolicy) -> None:
+        if self.note_tls is None:
+            return
+        is_bad = isinstance(error, BadStsPolicy)
+        failure = TlsFailure.POLICY_INVALID if is_bad else TlsFailure.POLICY_FETCH
+        problem = TlsProblem(failure, str(error))
+        session = TlsSession(TlsPolicy("sts"), problem, f"mta-sts.{domain}")
+        self.note_tls(self.clock.now_ms(), domain, session)
 
 
 def _policy_of(kept: KeptPolicy) -> StsPolicy:

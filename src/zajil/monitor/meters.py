@@ -74,7 +74,7 @@ CHECKS: Mapping[str, tuple[str, ...]] = {
 }
 CHORES = (
     *("history", "tracking", "traffic", "expunged messages", "held accounts", "quotas"),
-    *("deleted messages", "DMARC reports received", "DMARC reports sent", "threads"),
+    *("deleted messages", "reports received", "DMARC reports sent", "TLS reports sent", "threads"),
     *("learned words", "alerts", "MTA-STS policies"),
 )
 """Background tasks that are done again and again, by the name that their lease has."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zajil.reports.dmarc.codec import from_store
+from zajil.reports.codec import from_store
 from zajil.reports.dmarc.failure import FailureReport
 from zajil.reports.dmarc.report import AggregateReport
+from zajil.reports.tls.report import TlsReport
 from zajil.store.engine.reader import Snapshot
 from zajil.store.reports.received import (
+    NoSuchReport,
     ReportQuery,
     SourceSummary,
     StoredReport,
@@ -73,4 +75,7 @@ def load_one(conn: Snapshot, number: int) -> tuple[StoredReport, AggregateReport
         NoSuchReport: there is none of this number.
     """
     loaded = load_report(conn, number)
-    return loaded.stored, from_store(loaded)
+    report = from_store(loaded)
+    if isinstance(report, TlsReport):
+        raise NoSuchReport(f"report {number} is not a DMARC report")
+    return loaded.stored, report

@@ -60,6 +60,8 @@ class ReportKind(ABC):
     """Key of its rows in the store: it never changes once released."""
     title: ClassVar[str]
     """For log lines."""
+    local_part: ClassVar[str]
+    """Of the address that sends them."""
 
     @abstractmethod
     def find_destinations(self, domain: str, details: str) -> Flow[Destinations]:

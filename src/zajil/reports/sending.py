@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from zajil.accept.own_mail import OwnMail, OwnMailer
 from zajil.accept.plan import Addressed
 from zajil.core.address import Address
-from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.core.mail_options import Notify, RecipientOptions
 from zajil.dns.flow import Resolve, run_flow
 from zajil.net.logger import get_logger
@@ -178,7 +177,7 @@ class ReportSender:
         above = [".".join(labels[start:]) for start in range(len(labels))]
         chosen = next((name for name in above if name in domains), None)
         chosen = chosen or min(domains, default=None)
-        return None if chosen is None else Address(REPORTS_LOCAL_PART, chosen)
+        return None if chosen is None else Address(self._kind.local_part, chosen)
 
     def _order(
         self,
@@ -189,7 +188,7 @@ class ReportSender:
     ) -> ReportOrder:
         now_ms, begin_s = self._clock.now_ms(), due.begin_ms // 1000
         # The same interval has the same id, whoever makes the report (RFC 9990 section 3.5.1).
-        what = f"{self._hostname} {due.domain} {due.begin_ms}"
+        what = f"{self._hostname} {due.kind} {due.domain} {due.begin_ms}"
         unique = hashlib.sha256(what.encode()).hexdigest()[:20]
         return ReportOrder(
             domain=due.domain,

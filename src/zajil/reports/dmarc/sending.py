@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.dns.flow import Flow
 from zajil.reports.dmarc.codec import decode_details, decode_row
 from zajil.reports.dmarc.consent import find_consent
@@ -17,6 +18,7 @@ class DmarcReports(ReportKind):
 
     name = DMARC
     title = "DMARC report"
+    local_part = REPORTS_LOCAL_PART
 
     def __init__(self, contact: str) -> None:
         """Make the kind; ``contact`` stands in each report (``check.dmarc.report_contact``)."""

@@ -1,4 +1,6 @@
-"""Reports of others about our domains, as data (RFC 9990, RFC 9991).
+"""Reports of others about our domains, as data (RFC 9990, RFC 9991, RFC 8460).
+
+The tables are named after DMARC, whose reports were the first.
 
 Laws:
 - A report is kept once: domain, sender and report id identify it (RFC 9990 section 3.5.3). One
@@ -50,7 +52,7 @@ class NewReport:
     """A report that came, by mail or in a file; ``reports.dmarc.codec`` makes it."""
 
     kind: str
-    """``aggregate`` or ``failure``."""
+    """``aggregate`` or ``failure`` (of DMARC), or ``tls``."""
     domain: str
     """Ours, ASCII."""
     sender: str
@@ -117,6 +119,9 @@ class SourceSummary:
     """End of the last one."""
 
 
+DMARC_KINDS = ("aggregate", "failure")
+
+
 @dataclass(frozen=True, slots=True)
 class ReportQuery:
     """Which reports are wanted."""
@@ -126,6 +131,7 @@ class ReportQuery:
     """Received since then."""
     proven_only: bool = False
     limit: int = 100
+    kinds: tuple[str, ...] = DMARC_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +245,10 @@ def summarize_sources(conn: Connection, query: ReportQuery) -> list[SourceSummar
 
 
 def _conditions(query: ReportQuery) -> list[sa.ColumnElement[bool]]:
-    conditions = [report_table.c.received_ms >= query.since_ms]
+    conditions = [
+        report_table.c.received_ms >= query.since_ms,
+        report_table.c.kind.in_(query.kinds),
+    ]
     if query.domain is not None:
         conditions.append(report_table.c.domain == query.domain)
     if query.proven_only:

@@ -1,4 +1,4 @@
-"""Reports that came by mail become data (RFC 9990, RFC 9991).
+"""Reports that came by mail become data: of DMARC (RFC 9990, RFC 9991) and of TLS (RFC 8460).
 
 Laws:
 - A report is read after its mail was accepted, in a thread, within limits: a mail with a bomb in it
@@ -16,14 +16,14 @@ import asyncio
 from zajil.config.options_check import DmarcOptions
 from zajil.core.address import Address
 from zajil.core.clock import Clock
-from zajil.core.directory import REPORTS_LOCAL_PART
+from zajil.core.directory import REPORTS_LOCAL_PART, TLS_REPORTS_LOCAL_PART
 from zajil.core.domain import BadDomain, to_ascii
 from zajil.mailauth.authres_read import read_results
 from zajil.message.fields import find_fields, read_fields, split_message
-from zajil.reports.dmarc.codec import to_store
+from zajil.reports.codec import to_store
 from zajil.reports.dmarc.failure import FailureReport
-from zajil.reports.dmarc.mail import read_report_mail
 from zajil.reports.dmarc.report import AggregateReport
+from zajil.reports.incoming import AnyReport, read_report_mail
 from zajil.reports.packing import BadReport
 from zajil.store.engine.open import Store
 from zajil.store.mail.blob_reader import BlobReader
@@ -42,6 +42,7 @@ LOOK_BACK_MS = 7 * 86_400_000
 MAX_MAIL = 25 * 1024 * 1024
 """Octets of a mail that is looked into."""
 _BATCH = 20
+_ADDRESSES = (REPORTS_LOCAL_PART, TLS_REPORTS_LOCAL_PART)
 
 
 class ReportCollector:
@@ -78,7 +79,7 @@ class ReportCollector:
             StoreUnavailable: what was read is kept.
         """
         domains = await self._store.read(load_domains)
-        keys = [Address(REPORTS_LOCAL_PART, domain).key for domain in sorted(domains)]
+        keys = [Address(one, domain).key for domain in sorted(domains) for one in _ADDRESSES]
         new = 0
         while keys:
             mails = await self._store.read(
@@ -124,17 +125,17 @@ def _read_start(blob: BlobReader) -> bytes:
         return blob.read_at(0, MAX_MAIL + 1)
 
 
-def _read(content: bytes) -> AggregateReport | FailureReport:
+def _read(content: bytes) -> AnyReport:
     if len(content) > MAX_MAIL:
         raise BadReport("the report is too large")
     return read_report_mail(content)
 
 
-def reported_domain(report: AggregateReport | FailureReport) -> str:
-    """Return whose mail a report is about."""
+def reported_domain(report: AnyReport) -> str:
+    """Return the domain that a report is about."""
     if isinstance(report, AggregateReport):
         return report.policy.domain
-    return report.reported_domain
+    return report.reported_domain if isinstance(report, FailureReport) else report.domain
 
 
 def is_ours(domain: str, domains: frozenset[str]) -> bool:

@@ -1,6 +1,8 @@
-"""DMARC reports: collect, import, send."""
+"""Reports on DMARC and TLS: collect, import, send."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from zajil.accept.own_mail import OwnMailer
 from zajil.config.options import Configuration
@@ -9,12 +11,14 @@ from zajil.core.errors import Refused
 from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
 from zajil.operations.context import OperationContext, Recorded, require_admin
-from zajil.reports.dmarc.codec import to_store
-from zajil.reports.dmarc.collector import ReportCollector, is_ours, reported_domain
-from zajil.reports.dmarc.mail import looks_like_report, read_packed_report, read_report_mail
+from zajil.reports.codec import to_store
+from zajil.reports.collector import ReportCollector, is_ours, reported_domain
 from zajil.reports.dmarc.sending import DmarcReports
+from zajil.reports.incoming import looks_like_report, read_packed_report, read_report_mail
 from zajil.reports.packing import BadReport
 from zajil.reports.sending import ReportSender, Sent
+from zajil.reports.tls.report import TLS, TLS_INTERVAL_MS
+from zajil.reports.tls.sending import TlsReports
 from zajil.resolver.client import Resolver
 from zajil.store.engine.writer import Transaction
 from zajil.store.people.directory import load_domains
@@ -49,7 +53,7 @@ async def import_report(context: OperationContext, actor: Actor, content: bytes)
     Args:
         context: the store and what belongs to it.
         actor: must be an administrator.
-        content: XML, gzip, zip, or a whole mail.
+        content: XML, JSON, gzip, zip, or a whole mail.
 
     Raises:
         NotAllowed: the actor is not an administrator.
@@ -60,7 +64,7 @@ async def import_report(context: OperationContext, actor: Actor, content: bytes)
         is_file = looks_like_report(content)
         report = read_packed_report(content) if is_file else read_report_mail(content)
     except BadReport as error:
-        raise NotOurReport(f"this is not a DMARC report: {error}") from None
+        raise NotOurReport(f"this is not a report: {error}") from None
     about = reported_domain(report)
     if not is_ours(about, await context.read(load_domains)):
         raise NotOurReport(f"it is about {about}, which is not a domain of this server")
@@ -76,7 +80,12 @@ async def import_report(context: OperationContext, actor: Actor, content: bytes)
 
 
 async def send_reports(
-    context: OperationContext, actor: Actor, configuration: Configuration, *, at_once: bool
+    context: OperationContext,
+    actor: Actor,
+    configuration: Configuration,
+    kind: Literal["dmarc", "tls"],
+    *,
+    at_once: bool,
 ) -> list[Sent]:
     """Send the reports that are due, as a running server does by itself.
 
@@ -86,6 +95,7 @@ async def send_reports(
         context: with a store that was started.
         actor: must be an administrator.
         configuration: of the server.
+        kind: of the reports.
         at_once: also report on the intervals that are still open.
 
     Raises:
@@ -94,6 +104,8 @@ async def send_reports(
     require_admin(actor)
     store, clock = context.store, context.clock
     await store.directory.load()
+    dmarc = configuration.check.dmarc
+    reports = TlsReports() if kind == TLS else DmarcReports(dmarc.report_contact)
     resolver = Resolver(configuration.dns, clock, context.random)
     mailer = OwnMailer(
         store=store,
@@ -103,13 +115,14 @@ async def send_reports(
         signer=Signer(Keyring(store), clock) if configuration.keys.sign else None,
     )
     reporter = ReportSender(
-        DmarcReports(configuration.check.dmarc.report_contact),
+        reports,
         mailer,
         resolver.resolve,
         hostname=configuration.server.hostname,
     )
     try:
-        ahead_ms = configuration.check.dmarc.report_interval_ms if at_once else 0
+        interval_ms = TLS_INTERVAL_MS if kind == TLS else dmarc.report_interval_ms
+        ahead_ms = interval_ms if at_once else 0
         return await reporter.send_due(clock.now_ms() + ahead_ms)
     finally:
         await resolver.close()
