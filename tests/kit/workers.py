@@ -25,6 +25,7 @@ _USERS_OF_THE_LAB = (
     "tests/journeys/test_round_trip.py",
     "tests/journeys/test_signatures.py",
     "tests/journeys/test_stories.py",
+    "tests/journeys/test_tls_reports.py",
     "tests/attacks/test_command_injection.py",
     "tests/attacks/test_execution_and_files.py",
     "tests/attacks/test_imap_names.py",

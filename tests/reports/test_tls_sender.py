@@ -65,7 +65,7 @@ def test_a_report_goes_to_who_asked(store: Store) -> None:
         record = "v=TLSRPTv1; rua=https://south.test/r,mailto:r@service.example"
         async with running(store):
             (sent,), mails = await send(store, {"_smtp._tls.south.test": {"TXT": [record]}})
-            assert sent.outcome == "Sent to r@service.example: 3 connections."
+            assert sent.outcome == "Sent to r@service.example: connections: 3."
             ((address, content),) = mails
             assert address == "r@service.example"
             assert content.startswith(b"DKIM-Signature:")

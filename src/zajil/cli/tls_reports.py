@@ -161,7 +161,7 @@ def _print_report(report: TlsReport) -> None:
         print(printable(f"{_NAMES.get(policy.type, policy.type)} of {policy.domain}"))
         for line in policy.text:
             print(printable(f"  {line}"))
-        print(f"  {policy.succeeded} connections succeeded, {policy.failed} failed")
+        print(f"  connections: {policy.succeeded} succeeded, {policy.failed} failed")
         _print_failures(policy)
 
 

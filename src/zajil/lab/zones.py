@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from zajil.core.directory import REPORTS_LOCAL_PART
+from zajil.core.directory import REPORTS_LOCAL_PART, TLS_REPORTS_LOCAL_PART
 
 _SOA_TIMERS = "3600 600 86400 5"
 """Refresh, retry, expire, and the negative TTL (RFC 2308 section 5): short, for people who try."""
@@ -89,6 +89,11 @@ def _mail_zone(host: MailHost, nameserver: IPv4Address) -> Zone:
                 f"_dmarc.{domain}",
                 "TXT",
                 f'"v=DMARC1; p=reject; rua=mailto:{REPORTS_LOCAL_PART}@{domain}"',
+            ),
+            Record(
+                f"_smtp._tls.{domain}",
+                "TXT",
+                f'"v=TLSRPTv1; rua=mailto:{TLS_REPORTS_LOCAL_PART}@{domain}"',
             ),
         ),
     )

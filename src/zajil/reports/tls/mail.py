@@ -45,7 +45,7 @@ def build_tls_report_mail(
     failed = report.sessions - report.succeeded
     text = (
         f"This is a TLS report from {submitter} about {report.domain} (RFC 8460).\n"
-        f"It tells of {report.sessions} connections, of which {failed} failed.\n"
+        f"Connections: {report.sessions}, failed: {failed}.\n"
         "The domain's record _smtp._tls asks for it; the attachment is for programs.\n"
     )
     unique = "".join(letter for letter in report.report_id if letter.isalnum())

@@ -45,7 +45,7 @@ class TlsReports(ReportKind):
             policies=sum_up(order.domain, order.rows),
         )
         message = build_tls_report_mail(report, order.sender, order.recipients, order.at_ms)
-        return WrittenReport(message, f"{report.sessions} connections")
+        return WrittenReport(message, f"connections: {report.sessions}")
 
 
 def read_tls_record(values: tuple[str, ...]) -> tuple[str, ...]:
