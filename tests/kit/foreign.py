@@ -29,6 +29,7 @@ PACKAGES = {
     "haproxy": "haproxy",
     "interimap": "interimap",
     "lintian": "lintian",
+    "logrotate": "logrotate",
     "man": "man-db",
     "mandoc": "mandoc",
     "mbsync": "isync",

@@ -25,10 +25,10 @@ class FreshRoot:
 
     folder: Path
 
-    def run(self, *command: str, status: int = 0) -> str:
-        """Run a command as root, without a network; return what it prints."""
+    def run(self, *command: str, status: int = 0, has_network: bool = False) -> str:
+        """Run a command as root, without a network unless it needs ours; return what it prints."""
         setup = 'mount -t proc proc "$0/proc"; exec chroot "$0" "$@"'
-        return self._unshared(setup, *command, status=status)
+        return self._unshared(setup, *command, status=status, has_network=has_network)
 
     def run_confined(self, script: str, *arguments: str, low_ports: bool = False) -> str:
         """Run a script of Python as root beside a read-only system; return what it prints.
@@ -58,9 +58,12 @@ class FreshRoot:
         allow = "echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start" if low_ports else ""
         return self._unshared(setup.replace("LOW_PORTS", allow), *arguments)
 
-    def _unshared(self, setup: str, *arguments: str, status: int = 0) -> str:
+    def _unshared(
+        self, setup: str, *arguments: str, status: int = 0, has_network: bool = False
+    ) -> str:
         """Run a shell script in new namespaces; its ``$0`` is the folder of the system."""
-        unshare = [need_program("unshare"), "--net", "--mount", "--pid", "--ipc"]
+        unshare = [need_program("unshare"), "--mount", "--pid", "--ipc"]
+        unshare += [] if has_network else ["--net"]
         done = subprocess.run(
             [*unshare, "--fork", "--kill-child", "sh", "-c", setup, str(self.folder), *arguments],
             stdout=subprocess.PIPE,
@@ -85,9 +88,9 @@ _ENVIRONMENT = {
 }
 
 
-def make_fresh_root(folder: Path, suite: str) -> FreshRoot:
-    """Make a minimal Debian of a release with what our package depends on."""
+def make_fresh_root(folder: Path, suite: str, packages: str = _NEEDED) -> FreshRoot:
+    """Make a minimal Debian of a release with packages: those that ours depends on."""
     command = [need_program("mmdebstrap"), "--quiet", "--mode=root", "--variant=minbase"]
-    command += [f"--include={_NEEDED}", suite, str(folder)]
+    command += [f"--include={packages}", suite, str(folder)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, env=dict(os.environ))
     return FreshRoot(folder)

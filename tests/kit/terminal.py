@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
@@ -55,6 +56,17 @@ class Terminal:
             if text in self.text[self._seen :]:
                 break
         self.expect(text)
+
+    def end_by(self, key: bytes) -> int:
+        """Press a key until the command ends; return its status."""
+        for _ in range(6):
+            self.press(key)
+            until = time.monotonic() + _PATIENCE_SECONDS / 6
+            while self._read(until):
+                pass
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._process.wait(1)
+        raise AssertionError(f"it did not end; it printed: {self._rest()!r}")
 
     def end(self) -> int:
         """Wait for the end of the command; return its status."""
