@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import profiles
 from hypothesis import settings
 
 from kit.foreign import missing_line
@@ -34,6 +36,15 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))
 )
 
+
+# Tests do not survive a power failure anyway: nothing in their process waits for the disk. What
+# proves that data is safe runs servers of its own, and ``real_fsync`` gives the system's back.
+_FSYNC = os.fsync
+setattr(os, "fsync", lambda _: None)  # noqa: B010 - for mypy it is no variable
+
+# A hash of a password takes a quarter of a second, as it shall: that is for one test to prove.
+_STRONG = profiles.RFC_9106_LOW_MEMORY
+profiles.RFC_9106_LOW_MEMORY = dataclasses.replace(_STRONG, time_cost=1, memory_cost=64)
 
 _LAB_SECONDS = 240
 """A guard: a lab is three servers of two workers each, on a machine that runs other tests."""
@@ -67,6 +78,18 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 _PLAIN = re.compile(rb"[ -~\s]{0,60}")
+
+
+@pytest.fixture
+def real_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test wait for the disk."""
+    monkeypatch.setattr(os, "fsync", _FSYNC)
+
+
+@pytest.fixture
+def strong_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test hash passwords as a server does."""
+    monkeypatch.setattr(profiles, "RFC_9106_LOW_MEMORY", _STRONG)
 
 
 @pytest.fixture(scope="session")

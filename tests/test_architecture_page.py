@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
-from test_layers import LAYERS, SRC
+from kit.sources import ROOT, SRC, tree_of
+from test_layers import LAYERS
 
-ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
 _ROW = re.compile(r"^\| (\d+) \| ([^|]+) \|", re.MULTILINE)
 _FILE = re.compile(r"`([a-z_]+(?:/[a-z_0-9]+)+\.(?:py|md))`")
@@ -31,9 +30,7 @@ def test_its_functions_exist() -> None:
     for module, function in names:
         path = SRC / f"{module.rstrip('.').replace('.', '/')}.py"
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-        found = {
-            node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)
-        }
+        found = {node.name for node in ast.walk(tree_of(path)) if isinstance(node, kinds)}
         assert function in found, f"{module}{function}"
 
 
@@ -46,7 +43,7 @@ def test_reading_orders_name_what_is_there() -> None:
     """A word in double backticks in a package docstring is a file or folder of it, or a package."""
     packages = {path.name for path in SRC.iterdir()}
     for page in sorted(SRC.rglob("__init__.py")):
-        text = ast.get_docstring(ast.parse(page.read_text("utf-8"))) or ""
+        text = ast.get_docstring(tree_of(page)) or ""
         order = text.partition("eading order")[2]
         here = {path.stem for path in page.parent.rglob("*.py")} | {
             path.name for path in page.parent.iterdir() if path.is_dir()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from kit.fuzz_reach import ROOMS, SOURCE
+from kit.sources import tree_of
 
 CANNOT_FAIL = {"latin-1"}
 PROVED = {"ascii"}
@@ -46,7 +47,7 @@ def test_every_decode_has_a_policy(room: str) -> None:
     found = [
         f"{path.relative_to(SOURCE)}:{line}"
         for path in sorted((SOURCE / room).rglob("*.py"))
-        for line in decodes_without_policy(ast.parse(path.read_text("utf-8")))
+        for line in decodes_without_policy(tree_of(path))
     ]
     assert not found
 

@@ -9,6 +9,8 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from kit.sources import FILES, tree_of
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -22,7 +24,7 @@ def test_every_import_is_a_dependency() -> None:
     of = packages_distributions()
     missing = {
         (name, str(path))
-        for path in (ROOT / "src/zajil").rglob("*.py")
+        for path in FILES
         for name in _imports(path) - sys.stdlib_module_names - {"zajil"}
         if not {_normal(one) for one in of.get(name, [])} & needed
     }
@@ -31,7 +33,7 @@ def test_every_import_is_a_dependency() -> None:
 
 def _imports(path: Path) -> set[str]:
     modules: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             modules += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

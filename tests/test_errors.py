@@ -6,11 +6,11 @@ import ast
 import importlib
 import pkgutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import zajil
+from kit.sources import FILES, tree_of
 from zajil.cli.errors import WrongUsage, fail
 from zajil.core.errors import (
     AlreadyExists,
@@ -23,7 +23,6 @@ from zajil.core.errors import (
 )
 from zajil.web.app import http_status
 
-SRC = Path(__file__).parent.parent / "src" / "zajil"
 FAMILIES = {Invalid, NotFound, AlreadyExists, Refused, Unavailable}
 
 
@@ -77,8 +76,8 @@ def test_each_expected_error_is_raised_with_a_text() -> None:
     """The text is all that a person sees of it."""
     expected = {one.__name__ for one in _own() if issubclass(one, ZajilError)}
     bare = []
-    for path in SRC.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path in FILES:
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Raise) and node.exc is not None:
                 raised = node.exc
                 name = raised.func if isinstance(raised, ast.Call) else raised

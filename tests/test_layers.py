@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
-SRC = Path(__file__).parent.parent / "src" / "zajil"
+from kit.sources import FILES, SRC, tree_of
 
 # Lowest first. A package imports from lines above its own, never from its own line (the packages
 # of one line do not know each other) and never from below.
@@ -76,14 +76,6 @@ IMPURE_MODULES = {
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 
-FILES = sorted(SRC.rglob("*.py"))
-
-
-@functools.cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
 def imports_of(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(tree_of(path)):
@@ -126,6 +118,7 @@ def test_sql_is_only_in_the_store() -> None:
     ] == []
 
 
+@functools.cache
 def write_units() -> dict[str, set[str]]:
     """Return the names of the store's functions that write, by module: their argument is ``tx``."""
     found: dict[str, set[str]] = {}
@@ -137,9 +130,6 @@ def write_units() -> dict[str, set[str]]:
     return found
 
 
-WRITE_UNITS = write_units()
-
-
 def wrong_changes(path: Path) -> Iterator[str]:
     """Give what imports a write unit of the store, or calls its ``write``."""
     for node in ast.walk(tree_of(path)):
@@ -148,9 +138,9 @@ def wrong_changes(path: Path) -> Iterator[str]:
             continue
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("zajil.store"):
             names = {alias.name for alias in node.names}
-            if names & WRITE_UNITS.get(node.module or "", set()):
+            if names & write_units().get(node.module or "", set()):
                 fault = "it imports a write unit"
-            elif {f"{node.module}.{name}" for name in names} & set(WRITE_UNITS):
+            elif {f"{node.module}.{name}" for name in names} & set(write_units()):
                 fault = "import names, not modules"
         elif isinstance(node, ast.Import):
             if any(alias.name.startswith("zajil.store") for alias in node.names):
@@ -172,8 +162,8 @@ def test_pages_and_commands_change_things_by_operations() -> None:
 
 
 def test_the_store_has_write_units() -> None:
-    assert {"create_account", "set_password"} <= WRITE_UNITS["zajil.store.people.accounts"]
-    assert sum(map(len, WRITE_UNITS.values())) > 50
+    assert {"create_account", "set_password"} <= write_units()["zajil.store.people.accounts"]
+    assert sum(map(len, write_units().values())) > 50
 
 
 def test_every_package_has_a_place() -> None:

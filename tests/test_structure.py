@@ -8,11 +8,10 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
-SRC = Path(__file__).parent.parent / "src" / "zajil"
-FILES = sorted(SRC.rglob("*.py"))
+from kit.sources import FILES, SRC, tree_of
+
 MAX_LINES = 400
 MAX_STATEMENT_LINES = 50
 MAX_METHODS = 25
@@ -32,17 +31,12 @@ STANDARD_LOGGING = {
 }
 
 
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
 def _place(path: Path) -> str:
     return str(path.relative_to(SRC))
 
 
 def _classes(path: Path) -> Iterator[ast.ClassDef]:
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.ClassDef):
             yield node
 
@@ -71,7 +65,7 @@ def test_functions_are_short_or_say_why_they_are_not() -> None:
     """The signature and the docstring do not count; a docstring that says why has "Long:"."""
     found = []
     for path in FILES:
-        for node in ast.walk(_tree(path)):
+        for node in ast.walk(tree_of(path)):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             text = ast.get_docstring(node) or ""
@@ -96,7 +90,7 @@ def test_classes_have_methods_that_one_can_keep_in_mind() -> None:
 def test_a_public_class_has_a_name_of_its_own() -> None:
     places = defaultdict(set)
     for path in FILES:
-        for node in _tree(path).body:
+        for node in tree_of(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].add(_place(path))
     found = {name for name, where in places.items() if len(where) > 1}
@@ -123,7 +117,7 @@ def test_no_constructor_gets_many_positional_arguments() -> None:
     found = [
         f"{_place(path)}:{node.lineno}: name the arguments of {node.func.id}"
         for path in FILES
-        for node in ast.walk(_tree(path))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call)
         and len(node.args) > MAX_POSITIONAL
         and isinstance(node.func, ast.Name)
@@ -136,7 +130,7 @@ def test_there_is_one_system_that_logs() -> None:
     found = {
         _place(path)
         for path in FILES
-        for node in ast.walk(_tree(path))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Import) and any(one.name == "logging" for one in node.names)
     }
     _check(found, STANDARD_LOGGING, "log with net.logger.get_logger")

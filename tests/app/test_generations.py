@@ -362,7 +362,7 @@ def slow_sink() -> Iterator[SlowSink]:
         thread.join()
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def test_mails_in_the_queue_are_delivered_once(
     database: str, authority: TestAuthority, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

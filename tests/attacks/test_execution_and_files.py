@@ -18,13 +18,12 @@ from pathlib import Path
 
 import pytest
 
-import zajil
 from kit.lab_process import LabDomain, LabProcess
 from kit.mailbox import wait_for_message
 from kit.raw_smtp import RawPeer
+from kit.sources import FILES, SRC, tree_of
 from zajil.config.options_server import ListenOptions
 
-SOURCE = Path(zajil.__file__).parent
 CALLS = {
     *("os.system", "os.popen", "os.spawnl", "os.spawnv", "os.execl", "os.execv", "os.execvp"),
     *("pickle.load", "pickle.loads", "marshal.load", "marshal.loads", "shelve.open"),
@@ -42,14 +41,14 @@ bytes on its standard input. Servers of the lab and workers are forks."""
 
 
 def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), node
 
 
 def our_files() -> Iterator[tuple[str, Path]]:
-    for path in sorted(SOURCE.rglob("*.py")):
-        name = path.relative_to(SOURCE).as_posix()
+    for path in FILES:
+        name = path.relative_to(SRC).as_posix()
         if not name.startswith("testing/"):
             yield name, path
 
@@ -74,7 +73,7 @@ def test_modules_that_run_or_unpack_what_they_read_are_not_imported() -> None:
     """Python's pickle runs what it reads; CVE-2026-33606 (Dovecot) read mail as a protocol."""
     found = []
     for name, path in our_files():
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(tree_of(path)):
             names: list[str] = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]

@@ -6,13 +6,12 @@ Python's own library had each of these; nothing on the way of a mail uses its wr
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import zajil
+from kit.sources import FILES, SRC, tree_of
 from zajil.core.address import Address, BadAddress, parse_address
 from zajil.mailauth.authres import MethodResult, write_field
 from zajil.message.address_list import parse_address_list
@@ -29,7 +28,6 @@ from zajil.message.encoded_word import decode_words
 from zajil.message.fields import find_value, read_fields, split_message
 from zajil.message.parse import parse_message
 
-SRC = Path(zajil.__file__).parent
 AMAL = parse_address("amal@north.test")
 LINE_ENDS = ("\r\n", "\n", "\r", "\r\n ", "\n\t", "\x00")
 
@@ -136,8 +134,8 @@ def test_what_we_say_of_a_mail_is_one_field(reason: str, domain: str) -> None:
 def test_nothing_of_ours_uses_the_writer_of_the_library() -> None:
     """Only the lab writes messages with it, and the library sends what its caller wrote with it."""
     users = set()
-    for path in SRC.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path in FILES:
+        for node in ast.walk(tree_of(path)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from kit.lab_process import LabDomain, LabProcess
 from kit.mailbox import wait_for_message
 from zajil.lab.state import remove_abandoned
@@ -84,6 +86,7 @@ def test_a_second_start_finds_everything_again(tmp_path: Path) -> None:
     assert [is_running(domain.pid) for domain in second.domains] == [False] * 3
 
 
+@pytest.mark.slow
 def test_the_postgresql_of_a_killed_lab_is_stopped() -> None:
     """As a lab without --dir does, of another that was killed."""
     lab = LabProcess("--workers", "1", "--database", "embedded")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -46,12 +50,26 @@ class SetUp:
 
 
 def set_up(folder: Path) -> SetUp:
-    """Set up a domain with one account in a new folder."""
-    setup = ["setup", "y.test", "--dir", str(folder), "--admin", "b@y.test", "--json"]
+    """Set up a domain with one account in a new folder.
+
+    ``zajil setup`` does it once for each process of a run, in a second; others get a copy, with an
+    id of their own.
+    """
+    first = _first_set_up()
+    shutil.copytree(first.configuration.parent, folder, symlinks=True)
+    return SetUp(folder / first.configuration.name, first.login, first.password)
+
+
+@functools.cache
+def _first_set_up() -> SetUp:
+    parent = Path(tempfile.mkdtemp(prefix="zajil-set-up-"))
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    setup = ["setup", "y.test", "--dir", str(parent / "mail"), "--admin", "b@y.test", "--json"]
     done = subprocess.run([*_ZAJIL, *setup], check=True, stdout=subprocess.PIPE)
     made = json.loads(done.stdout)
-    account = made["account"]
-    return SetUp(Path(made["config"]), account["login"], account["password"])
+    account, configuration = made["account"], Path(made["config"])
+    (configuration.parent / "data" / "node.id").unlink(missing_ok=True)
+    return SetUp(configuration, account["login"], account["password"])
 
 
 def running_installation(

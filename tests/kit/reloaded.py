@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from typing import Any
 
 from cryptography import x509
 
+from kit.installation import SetUp, set_up
 from kit.load import descendants
 
 _ZAJIL = [sys.executable, "-m", "zajil"]
@@ -127,10 +129,7 @@ def running(folder: Path, pair: tuple[Path, Path], *, store_url: str = "") -> It
         pair: certificate and key.
         store_url: of an empty database of PostgreSQL; default: SQLite.
     """
-    command = ["setup", "y.test", "--dir", str(folder), "--admin", "b@y.test", "--json"]
-    command += ["--database", store_url] if store_url else []
-    done = subprocess.run([*_ZAJIL, *command], check=True, stdout=subprocess.PIPE)
-    account = json.loads(done.stdout)["account"]
+    made = _set_up_on(folder, store_url) if store_url else set_up(folder)
     install(folder, pair)
     configuration = folder / "zajil.toml"
     text = configuration.read_text("utf-8")
@@ -143,8 +142,16 @@ def running(folder: Path, pair: tuple[Path, Path], *, store_url: str = "") -> It
     text = text.replace("[server]", f"[server]\nworkers = {_WORKERS}", 1)
     configuration.write_text(text, "utf-8")
     with serving(configuration) as server:
-        server.login, server.password = account["login"], account["password"]
+        server.login, server.password = made.login, made.password
         yield server
+
+
+def _set_up_on(folder: Path, store_url: str) -> SetUp:
+    command = ["setup", "y.test", "--dir", str(folder), "--admin", "b@y.test", "--json"]
+    command += ["--database", store_url]
+    done = subprocess.run([*_ZAJIL, *command], check=True, stdout=subprocess.PIPE)
+    account = json.loads(done.stdout)["account"]
+    return SetUp(folder / "zajil.toml", account["login"], account["password"])
 
 
 @contextmanager
@@ -179,9 +186,10 @@ def install(folder: Path, pair: tuple[Path, Path]) -> None:
         fresh.replace(folder / "tls" / name)
 
 
+@functools.cache
 def trusting_anybody() -> ssl.SSLContext:
-    """Return the context of a client that checks nothing."""
-    context = ssl.create_default_context()
+    """Return the context of a client that checks nothing; it reads no authorities."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 

@@ -38,6 +38,16 @@ _USERS_OF_THE_LAB = (
     "tests/interop/test_postfix_lmtp.py",
     "tests/web/browser/",
 )
+_SOURCES = "sources"
+_READERS_OF_SOURCES = (
+    "tests/attacks/test_header_injection.py",
+    "tests/test_architecture_page.py",
+    "tests/test_decoding.py",
+    "tests/test_dependencies.py",
+    "tests/test_errors.py",
+    "tests/test_layers.py",
+    "tests/test_structure.py",
+)
 _KEPT_TOGETHER = (
     "tests/app/test_generations.py",
     "tests/app/test_modules_at_rest.py",
@@ -59,7 +69,11 @@ _KEPT_TOGETHER = (
     "tests/web/test_language.py",
 )
 """Files whose tests share a server, a browser or what was read from all sources."""
-_GROUPS = dict.fromkeys(_USERS_OF_THE_LAB, _LAB) | {path: path for path in _KEPT_TOGETHER}
+_GROUPS = (
+    dict.fromkeys(_USERS_OF_THE_LAB, _LAB)
+    | {path: path for path in _KEPT_TOGETHER}
+    | dict.fromkeys(_READERS_OF_SOURCES, _SOURCES)
+)
 _ORDER = {path: number for number, path in enumerate(_GROUPS)}
 
 

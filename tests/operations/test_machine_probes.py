@@ -60,6 +60,7 @@ def test_a_disk_in_memory_is_no_place_for_mail(tmp_path: Path) -> None:
     assert "No such file" in str(probe_disk(tmp_path / "none"))
 
 
+@pytest.mark.usefixtures("real_fsync")
 def test_a_disk_that_is_measured(tmp_path: Path) -> None:
     probe = probe_disk(tmp_path)
     assert probe.level in ("ok", "warning", "problem")

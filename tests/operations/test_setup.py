@@ -85,6 +85,7 @@ def test_a_server_is_complete(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.usefixtures("strong_hashes")
 def test_passwords_are_hashed_by_argon2id(tmp_path: Path) -> None:
     """RFC 9106 section 4: the second recommendation, 64 MiB, three passes, four lanes."""
     run(plan(tmp_path / "mail", password="correct horse"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.journeys import MAIL, SESSION, example_event
@@ -158,6 +158,7 @@ def test_at_debug_a_dialogue_has_a_line_for_each_of_its_own() -> None:
     assert [line.values.get("said") for line in lines[1:]] == ["S: 220 hi", "C: EHLO us"]
 
 
+@settings(max_examples=20)
 @given(st.data())
 @pytest.mark.parametrize("name", sorted(ALL_EVENTS))
 def test_every_event_can_be_told_and_is_documented(name: str, data: st.DataObject) -> None:

@@ -34,7 +34,7 @@ class LogOptions(Options):
         "text",
         description="Format of log lines: text for people, json for programs, journal for the "
         "systemd journal, which adds the time itself and takes the severity of each line. Read "
-        "again at SIGHUP.",
+        "again at a reload.",
     )
     file: FilePath | None = Field(
         None,

@@ -27,7 +27,12 @@ KNOWN = (b"7BIT", b"8BIT", b"BINARY", b"BASE64", b"QUOTED-PRINTABLE")
 MOST_PARTS = 16
 
 
-@pytest.mark.parametrize("utf8", [False, True], ids=["rev1", "utf8"])
+@pytest.mark.parametrize(
+    ("store_url", "utf8"),
+    [("sqlite", False), ("sqlite", True), ("postgresql", False)],
+    ids=["rev1", "utf8", "postgresql"],
+    indirect=["store_url"],
+)
 def test_every_message_can_be_fetched(store: Store, tmp_path: Path, utf8: bool) -> None:
     make_reader(store)
     messages = [*odd_structures(), *odd_messages()]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from kit.imap import ImapClient, imap_place, make_reader
 from kit.store import NOW_MS, running
@@ -48,10 +50,15 @@ def _message(number: int) -> bytes:
 
 
 def _put(store: Store, amal: AccountEntry, numbers: range) -> None:
-    for number in numbers:
-        staged = store.blobs.stage_now([_message(number)])
-        item = PutMessage(amal.account_id, amal.inbox, staged, frozenset(), NOW_MS)
-        store.write_now(put_messages, item)
+    staged = [store.blobs.stage_now([_message(number)]) for number in numbers]
+    new = [PutMessage(amal.account_id, amal.inbox, one, frozenset(), NOW_MS) for one in staged]
+    store.write_now(_put_all, new)
+
+
+def _put_all(tx: Connection, items: Sequence[Sequence[PutMessage]]) -> list[None]:
+    for new in items:
+        put_messages(tx, new)
+    return [None] * len(items)
 
 
 async def _index(store: Store) -> None:
@@ -150,7 +157,11 @@ _SEARCHED = (
 )
 
 
-@pytest.mark.parametrize("indexed", [True, False])
+@pytest.mark.parametrize(
+    ("store_url", "indexed"),
+    [("sqlite", True), ("sqlite", False), ("postgresql", True)],
+    indirect=["store_url"],
+)
 def test_search_gives_what_each_message_gives(
     store: Store, tmp_path: Path, *, indexed: bool
 ) -> None:
