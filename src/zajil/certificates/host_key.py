@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.x509.oid import NameOID
 
 from zajil.store.people.host_keys import HostKeyState, NewHostKey
 from zajil.tls.context import BadCertificate, CertificateAndKey
+from zajil.tls.self_signed import key_pem, sign_with_own_key
 
 _ACME_IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
 """RFC 8737 section 3: the digest of the key authorization."""
@@ -29,15 +29,6 @@ def make_host_key(name: str, state: HostKeyState, now_ms: int) -> NewHostKey:
 def make_account_key() -> bytes:
     """Make a key for an account at an authority: ECDSA P-256, PKCS #8 in PEM."""
     return key_pem(ec.generate_private_key(ec.SECP256R1()))
-
-
-def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Return PKCS #8 in PEM, not encrypted."""
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
 
 
 def key_hash(key: CertificatePublicKeyTypes) -> str:
@@ -78,25 +69,12 @@ def make_challenge_certificate(name: str, answer: str, now_ms: int) -> Certifica
         answer: the key authorization.
         now_ms: it is valid from an hour before, for a week.
     """
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.fromtimestamp(now_ms / 1000, UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ACME challenge")])
     digest = hashlib.sha256(answer.encode("ascii")).digest()
     # DER of an OCTET STRING of 32 octets.
     identifier = x509.UnrecognizedExtension(_ACME_IDENTIFIER, b"\x04\x20" + digest)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=7))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(identifier, critical=True)
-        .sign(key, hashes.SHA256())
+    return sign_with_own_key(
+        "ACME challenge", (name,), now_ms, timedelta(days=7), [(identifier, True)]
     )
-    return CertificateAndKey(certificate.public_bytes(serialization.Encoding.PEM), key_pem(key))
 
 
 def renewal_id(chain: bytes) -> str | None:
