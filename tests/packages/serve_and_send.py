@@ -1,4 +1,4 @@
-"""Serve confined as by the unit, send a mail to oneself, read it: runs as root in a fresh system.
+"""Serve as the unit does, send a mail to oneself, read it: runs as root in a fresh system.
 
     serve_and_send.py PROGRAM ARGUMENT...    what confines the server, such as setpriv
 
@@ -31,7 +31,7 @@ def refuse_writable_code() -> None:
 
 
 def main() -> None:
-    """Serve, send, read, stop."""
+    """Serve, send, read, reload, stop."""
     allowed = NET_BIND_SERVICE if "net_bind_service" in " ".join(sys.argv) else 0
     read, write = os.pipe()
     server = subprocess.Popen(
@@ -65,6 +65,9 @@ def main() -> None:
                 break
             time.sleep(0.1)
         assert found, "no mail came"
+    # As ExecReload of the unit does it.
+    reload = [*sys.argv[1:], "/usr/bin/zajil", "reload"]
+    subprocess.run(reload, check=True, preexec_fn=refuse_writable_code)
     server.send_signal(signal.SIGTERM)
     assert server.wait(60) == 0
     print("the mail arrived")
