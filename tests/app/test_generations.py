@@ -28,6 +28,7 @@ from kit.name_server import zone_server
 from kit.raw_smtp import RawPeer
 from kit.reloaded import Server, free_port, running, serving, trusting_anybody
 from kit.zone import Zone
+from zajil.net.control import ask_server
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -253,8 +254,14 @@ def test_what_cannot_be_used_changes_nothing(server: Server) -> None:
         port = taken.getsockname()[1]
         server.set(listen__smtp=["127.0.0.1:0", f"127.0.0.1:{port}"], server__hostname="x.y.test")
         assert "the port is in use" in server.reload("cannot reload")
+    whole = server.configuration.read_text("utf-8")
+    server.configuration.write_text(f"{whole}\nx = {'[' * 99_999}", "utf-8")
+    assert "it is not TOML" in server.reload("cannot reload")
+    data_dir = server.configuration.parent / "data"
+    assert ask_server(data_dir, {"do": "status"})["restart"] == []
+    server.configuration.write_text(whole, "utf-8")
     server.set(listen__smtp=["127.0.0.1:0"])
-    changes = server.configuration.parent / "data" / "run" / "changes"
+    changes = data_dir / "run" / "changes"
     aside = changes.rename(changes.parent / "aside")
     changes.write_text("no folder")
     assert "ended with status" in server.reload("cannot reload")

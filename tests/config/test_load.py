@@ -145,6 +145,15 @@ def test_a_missing_option_is_named() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["x = " + "[" * 99_999, "x = " + "{a = " * 99_999, "x = " + "9" * 9999, "x = [" * 99_999],
+)
+def test_a_file_that_the_reader_of_toml_gives_up_is_not_toml(text: str) -> None:
+    """A running server reads its file, too: at a reload it must not end because of it."""
+    assert "it is not TOML" in mistake(text).reason
+
+
 def test_a_file_that_is_not_toml_is_told_with_its_line() -> None:
     error = mistake("[server\n")
     assert error.option is None

@@ -64,7 +64,9 @@ def test_a_folder_with_a_long_name(tmp_path: Path) -> None:
         assert ask_server(folder, {"do": "x"}) == {"told": {"do": "x"}}
 
 
-@pytest.mark.parametrize("data", [b"junk\n", b"[]\n", b"x" * 5000, b""])
+@pytest.mark.parametrize(
+    "data", [b"junk\n", b"[]\n", b"x" * 5000, b"", b"[" * 4000 + b"\n", b'{"a":' * 800 + b"\n"]
+)
 def test_what_is_no_request_ends_its_own_connection(tmp_path: Path, data: bytes) -> None:
     with answering(tmp_path) as path:
         with socket.socket(socket.AF_UNIX) as client, socket.socket(socket.AF_UNIX) as silent:
@@ -79,6 +81,28 @@ def test_what_is_no_request_ends_its_own_connection(tmp_path: Path, data: bytes)
             silent.sendall(b"\n")
             assert silent.recv(100) == b'{"told": {"do": "y"}}\n'
         assert ask_server(tmp_path, {"do": "z"}) == {"told": {"do": "z"}}
+
+
+def test_an_answer_ends_though_another_process_holds_the_connection(tmp_path: Path) -> None:
+    """A worker that was just forked holds all sockets of the supervisor; it may hang."""
+    held = []
+
+    def take(client: ControlClient, request: Mapping[str, Any]) -> None:
+        held.append(client.sock.dup())
+        client.answer({})
+
+    server = ControlServer(take)
+    server.open(tmp_path)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(tmp_path / "run" / "control"))
+        client.sendall(b"{}\n")
+        for _ in range(2):
+            server.readable(server.descriptors()[-1])
+        assert client.recv(100) == b"{}\n"
+        assert client.recv(100) == b""
+    server.close()
+    held[0].close()
 
 
 def test_many_clients_that_say_nothing(tmp_path: Path) -> None:

@@ -99,6 +99,11 @@ class RunningServer:
         ) as error:
             self._finish(ReloadOutcome(ok=False, changed=tuple(changed), error=str(error)))
             return Reload(in_place=bool(changed))
+        except Exception as error:  # whatever it is, the old workers go on
+            reason = f"unexpected error {error!r}; the log says more"
+            self._log.error("a reload failed", exc_info=error)
+            self._finish(ReloadOutcome(ok=False, changed=tuple(changed), error=reason))
+            return Reload(in_place=bool(changed))
         outcome = ReloadOutcome(
             ok=True,
             changed=(*changed, *successor.changed),
@@ -135,6 +140,10 @@ class RunningServer:
         self._shared.permanent.meters.supervisor().counter(WORKER_DEATHS)()
         event = "worker ended, starting another" if is_replaced else "worker ended"
         self._log.warning(event, worker=place.slot, generation=place.generation, pid=pid, how=how)
+
+    def cannot_start_worker(self, reason: str) -> None:
+        """Log it."""
+        self._log.error("cannot start a worker, trying again", reason=reason)
 
     def retired(self, generation: int) -> None:
         """Log it."""
@@ -209,6 +218,9 @@ class RunningServer:
         try:
             new = shared.permanent.load()
         except BadConfiguration:
+            return []
+        except Exception as error:  # a question ends nothing
+            self._log.error("cannot read the configuration", exc_info=error)
             return []
         differing = set(differing_options(shared.configuration, new))
         return [name for name in restart_options() if name in differing]

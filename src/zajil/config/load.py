@@ -76,7 +76,7 @@ def parse_configuration(text: str, path: Path, overrides: Sequence[str] = ()) ->
     """
     try:
         tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BadConfiguration(str(path), None, f"it is not TOML: {error}") from None
     overridden = {apply_override(tree, override) for override in overrides}
     try:
@@ -159,7 +159,7 @@ def _override_value(text: str) -> Any:
     # so that nobody quotes 30s twice for the shell. TOML's dates are no option's value.
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         return text
     return value if isinstance(value, bool | int | float | str | list | dict) else text
 

@@ -47,6 +47,8 @@ class ControlClient:
         """Send the answer, and end the connection."""
         with suppress(OSError):
             self.sock.send(json.dumps(value).encode() + b"\n")
+            # A worker that was just forked may still have the socket, too.
+            self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()
 
 
@@ -133,7 +135,7 @@ class ControlServer:
         del self._clients[descriptor]
         try:
             request = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             request = None
         if not end or not isinstance(request, dict):
             client.sock.close()

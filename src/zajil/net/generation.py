@@ -168,6 +168,9 @@ class Owner(Protocol):
     def worker_ended(self, place: WorkerPlace, pid: int, how: str, *, is_replaced: bool) -> None:
         """A worker ended that was not asked to."""
 
+    def cannot_start_worker(self, reason: str) -> None:
+        """The system gives no process for a worker; the supervisor tries again."""
+
     def retired(self, generation: int) -> None:
         """The last worker of an old generation has ended."""
 

@@ -7,7 +7,9 @@ sessions. If one of the new ones ends before that, or they take too long, the ol
 Laws:
 - The supervisor holds no store, no thread and no event loop: it forks at any time.
 - A worker of the current generation that dies is replaced at once if it had served; one that dies
-  before it serves is replaced more and more slowly. Others are not replaced.
+  before it serves is replaced more and more slowly, and one that does not come to serve is killed.
+  Others are not replaced.
+- What the system refuses, such as a process, is asked for again: the workers that serve go on.
 - Workers end when the supervisor does, however it ended: they watch a pipe whose other end only
   the supervisor holds.
 - Workers tell the supervisor everything by a pipe; it never waits for a worker.
@@ -41,8 +43,10 @@ _STEADY_SECONDS = 1.0
 _SHORT_LIFE_PAUSE_SECONDS = 0.1
 """Between the death of a worker that served for less than ``_STEADY_SECONDS`` and the next: a
 worker that dies of every mail must not take the whole machine."""
+_NO_PROCESS_SECONDS = 5.0
+"""After the system refused a process."""
 _SWITCH_SECONDS = 120.0
-"""For a new generation to serve."""
+"""For a new generation to serve, and for a worker that takes the place of one that ended."""
 _LEAVE_SECONDS = 5.0
 """For old workers to stop accepting connections."""
 _MAX_RETIRED = 4
@@ -108,6 +112,12 @@ class Supervisor:
     def _workers(self) -> list[ChildProcess]:
         return [one for generation in self.generations for one in generation.workers.values()]
 
+    def _starting(self) -> list[ChildProcess]:
+        """Return the workers of a running server that take the place of others, and do not serve
+        yet."""
+        workers = self._current.workers.values() if self._is_up else ()
+        return [one for one in workers if not (one.served or one.fault or one.kill_at)]
+
     # ---- the loop ----------------------------------------------------------------------------
 
     def _wait(self, wake_fd: int) -> None:
@@ -143,6 +153,7 @@ class Supervisor:
             for one in self._workers()
             if one.served and one.generation.plan.silence_seconds and one.kill_at is None
         ]
+        times += [one.heard + _SWITCH_SECONDS for one in self._starting()]
         times += [self._next_until] if self._next is not None else []
         times += [self._leaving_until] if self._leaving is not None else []
         if self._watchdog is not None:
@@ -253,7 +264,14 @@ class Supervisor:
         pipes = WorkerPipes(self._stop_read, generation.retire_read, self._report_write)
         place = WorkerPlace(slot, index, generation.number, pipes)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no more processes, or no memory
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+            self._owner.left_slot(slot)
+            self._owner.cannot_start_worker(str(error))
+            generation.due[index] = (time.monotonic() + _NO_PROCESS_SECONDS, failures)
+            return
         if pid:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
             now = time.monotonic()
@@ -338,6 +356,11 @@ class Supervisor:
                     worker.fault = f"did not respond for {seconds} seconds and was killed"
                     os.kill(worker.pid, signal.SIGKILL)
                     worker.heard = now
+        for worker in self._starting():
+            if now - worker.heard > _SWITCH_SECONDS:
+                seconds = round(_SWITCH_SECONDS)
+                worker.fault = f"did not serve within {seconds} seconds and was killed"
+                os.kill(worker.pid, signal.SIGKILL)
         for worker in self._workers():
             if worker.kill_at is not None and now > worker.kill_at:
                 os.kill(worker.pid, signal.SIGKILL)
