@@ -7,6 +7,7 @@ import gc
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -77,19 +78,17 @@ class RunningServer:
         notify_service_manager("READY=1")
         if self._ready_fd is not None:
             line = json.dumps({**addresses, "pid": os.getpid()}) + "\n"
-            os.write(self._ready_fd, line.encode())
+            with suppress(BrokenPipeError):  # whoever waited is gone
+                os.write(self._ready_fd, line.encode())
             os.close(self._ready_fd)
 
     def reload(self) -> Reload:
         """Read the configuration anew, and open what it needs."""
         notify_of_reload()
         self._answering, self._asked = self._asked, []
-        shared = self._shared
         changed: list[str] = []
         try:
-            new = shared.permanent.load()
-            shared.configuration, changed = take_over(shared.configuration, new, shared.server_tls)
-            successor = make_successor(shared, new)
+            return self._begin_reload(changed)
         except (
             BadConfiguration,
             BadCertificate,
@@ -97,18 +96,26 @@ class RunningServer:
             CannotStart,
             LogUnavailable,
         ) as error:
-            self._finish(ReloadOutcome(ok=False, changed=tuple(changed), error=str(error)))
-            return Reload(in_place=bool(changed))
+            reason = str(error)
         except Exception as error:  # whatever it is, the old workers go on
-            reason = f"unexpected error {error!r}; the log says more"
             self._log.error("a reload failed", exc_info=error)
-            self._finish(ReloadOutcome(ok=False, changed=tuple(changed), error=reason))
-            return Reload(in_place=bool(changed))
+            reason = f"unexpected error {error!r}; the log says more"
+        self._finish(ReloadOutcome(ok=False, changed=tuple(changed), error=reason))
+        return Reload(in_place=bool(changed))
+
+    def _begin_reload(self, changed: list[str]) -> Reload:
+        """Do what can be done at once; ``changed`` gets the options that are exchanged in place."""
+        shared = self._shared
+        new = shared.permanent.load()
+        shared.configuration, in_place = take_over(shared.configuration, new, shared.server_tls)
+        changed += in_place
+        warnings = self._warnings(new)
+        successor = make_successor(shared, new)
         outcome = ReloadOutcome(
             ok=True,
             changed=(*changed, *successor.changed),
             restart=successor.restart,
-            warnings=self._warnings(new),
+            warnings=warnings,
         )
         if successor.shared is None:
             self._finish(outcome)

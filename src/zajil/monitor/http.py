@@ -14,7 +14,6 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from zajil.monitor.health import Health
@@ -87,14 +86,13 @@ class MonitorServer:
             async with asyncio.timeout(_SECONDS):
                 method, answer = await self._answer(reader)
                 writer.write(_write(method, answer))
-                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # the one who asked is gone
+            pass  # the one who asked is gone, or does not read
         finally:
             self._open.discard(task)
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+            writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader) -> tuple[str, _Answer]:
         try:

@@ -97,10 +97,18 @@ class Tracer:
                 told = overflow
             batches = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
             if batches:
-                self._send(list(self._maker.spans(batches)))
+                self._send(self._make(batches))
             elif self._is_closed:
                 self._exporter.shutdown()
                 return
+
+    def _make(self, batches: Sequence[LogBatch]) -> list[MailSpan]:
+        try:
+            return list(self._maker.spans(batches))
+        except Exception as error:  # the thread must not end
+            get_logger().error("no traces can be made of some events", exc_info=error)
+            self._count("dropped", len(batches))
+            return []
 
     def _send(self, spans: Sequence[MailSpan]) -> None:
         from opentelemetry.sdk.trace.export import SpanExportResult
