@@ -66,7 +66,9 @@ PAGES: dict[str, Page] = {
         fill={"amal": "salma"},
         expected={
             "zajil account show amal": Expected(says=("held +since", "held mail +2")),
-            "zajil queue list": Expected(says=(r"salma@example\.org +3@far\.example +held",)),
+            "zajil queue list --state held": Expected(
+                says=(r"salma@example\.org +3@far\.example +held",)
+            ),
             "zajil account password amal": Expected(says=(r"password: \S+",)),
             "zajil account release amal --discard": Expected(says=("2",)),
             "zajil account release amal": Expected(is_alternative=True),
@@ -102,6 +104,26 @@ PAGES: dict[str, Page] = {
     "daily": Page(
         fill={"192.0.2.7": "127.0.0.1", "GROUP COMMAND": "queue list"},
         expected={
+            "zajil account admin basim on": Expected(says=("basim: .*administrator",)),
+            "zajil account rename salma salma.haddad@example.org --keep-alias": Expected(
+                says=("salma.haddad@example.org",)
+            ),
+            "zajil account forward amal --to amal@far.example": Expected(says=("a copy is kept",)),
+            "zajil account forward amal --to basim@example.org --no-keep": Expected(
+                says=("no copy is kept",)
+            ),
+            "zajil alias add info@example.org basim@example.org": Expected(
+                says=("amal@example.org, basim@example.org",)
+            ),
+            "zajil alias remove info@example.org amal@example.org": Expected(
+                says=("-> basim@example.org$",)
+            ),
+            "zajil alias set info@example.org salma@example.org x@far.example": Expected(
+                says=("-> salma@example.org, x@far.example",)
+            ),
+            "zajil alias remove info@example.org": Expected(says=("removed info@example.org",)),
+            "zajil dns records example.org --zone": Expected(says=(" SOA ", "REPLACE", "Fill in")),
+            "zajil journey show MAIL_ID --details": Expected(says=("mx.far.example",)),
             "zajil account list": Expected(says=("MESSAGES +SIZE +LAST LOGIN",)),
             "zajil queue list --older-than 1h": Expected(
                 says=(r"amal@example\.org +x@far\.example.*Connection refused",)
@@ -128,10 +150,10 @@ PAGES: dict[str, Page] = {
                 before=scenes.lose_a_record, says=("add +TXT +_dmarc.example.org",)
             ),
             "zajil dns publish example.org": Expected(
-                types=(("[y/N]: ", "y"),), says=("records were written",)
+                types=(("[y/N]: ", "y"),), says=("Wrote 1 record",)
             ),
             "zajil dns publish --yes": Expected(
-                before=scenes.lose_a_record, says=("records were written",)
+                before=scenes.lose_a_record, says=("Wrote 1 record",)
             ),
         },
     ),
@@ -148,10 +170,23 @@ PAGES: dict[str, Page] = {
             ),
         },
     ),
+    "mailboxes": Page(
+        expected={
+            "zajil account show amal": Expected(says=(r"quota +20 GiB", "deleted +1")),
+            "zajil message undelete amal --list": Expected(says=("INBOX +1 ",)),
+            "zajil message undelete amal --since 2d": Expected(says=("restored messages: 1",)),
+            "zajil mailbox share amal Projects --with basim": Expected(says=("rights lr ",)),
+            "zajil mailbox share amal Projects --with basim --rights write": Expected(
+                says=("rights lrswite ",)
+            ),
+            "zajil mailbox list amal": Expected(says=("MAILBOX .*SHARED WITH",)),
+        },
+    ),
     "monitoring": Page(
         prepare=scenes.metrics,
         expected={
             "zajil alerts list": Expected(status=1, says=("zajil dns check example.org",)),
+            "zajil alerts dismiss dns example.org": Expected(says=("dismissed",)),
             "zajil alerts test": Expected(says=("sent to amal@example.org",)),
             "promtool check rules zajil.rules.yml": Expected(
                 before=scenes.with_the_rules, says=("SUCCESS",)
@@ -180,6 +215,8 @@ PAGES: dict[str, Page] = {
             ),
             "zajil dkim verify message.eml": Expected(adds=_ASKS_ZONE, says=("pass: example.org",)),
             "zajil arc verify message.eml": Expected(adds=_ASKS_ZONE),
+            "zajil dmarc reports": Expected(says=("aggregate +example.org",)),
+            "zajil dmarc reports import report.xml.gz": Expected(says=("imported as report 2",)),
             "zajil dmarc check message.eml --ip 192.0.2.1 --mail-from amal@example.org "
             "--helo mx.example.org": Expected(adds=_ASKS_ZONE, says=("pass: ",)),
         },
@@ -202,13 +239,19 @@ PAGES: dict[str, Page] = {
     ),
     "signing": Page(
         prepare=scenes.older_keys,
-        expected={"zajil dkim keys example.org --check": Expected(says=("found",))},
+        expected={
+            "zajil dkim keys example.org --check": Expected(says=("IN DNS", "found")),
+            "zajil dkim rotate example.org": Expected(says=("published",)),
+            "zajil dkim rotate example.org --now": Expected(says=("mail is now signed",)),
+            "zajil dkim revoke example.org rsa-20261124 ed-20261124": Expected(says=('p="$',)),
+        },
     ),
     "spam": Page(
         prepare=scenes.letters,
         expected={
+            "zajil check explain message.eml": Expected(says=(r"^accept .*\n.*DMARC confirmed",)),
             "zajil check explain message.eml --account amal --ip 192.0.2.7 "
-            "--mail-from a@b.example --helo mx.b.example": Expected(status=1, says=("^junk",)),
+            "--mail-from a@b.example --helo mx.b.example": Expected(says=("no host name in DNS",)),
             "zajil check explain message.eml --language ar": Expected(says=("الرسالة",)),
         },
     ),
@@ -267,7 +310,6 @@ RUN_ELSEWHERE: dict[str, str] = {
     "--acme-agree-terms": _NEWCOMER,
     "systemctl enable --now zajil": _NEWCOMER,
     "apt-get install ./zajil_*.deb": _PACKAGE,
-    "apt-get install ./dist/zajil_*.deb": _PACKAGE,
     "apt-get remove zajil": _PACKAGE,
     "apt-get purge zajil": _PACKAGE,
     "packaging/build-deb": _PACKAGE,

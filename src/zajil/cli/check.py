@@ -73,9 +73,9 @@ def explain(
 ) -> None:
     """Show why a mail is accepted, junk, deferred or rejected, and what would change that.
 
-    A file is checked now, with the weights, account names and classifier of the configured server;
-    without a configuration, as mail for the domains in its address fields. The history of its
-    sender is not used. For the id of a mail, the verdict it got then is shown.
+    A file is checked now, with the weights, name servers, account names and classifier of the
+    configured server; without a configuration, as mail for the domains in its address fields. The
+    history of its sender is not used. For the id of a mail, the verdict it got then is shown.
 
     Exit status: 0 accepted, 1 not accepted, or unknown id, 2 wrong usage.
     """
@@ -88,10 +88,10 @@ def explain(
     else:
         from zajil.operations.explain_file import Envelope
 
-        options = _check_options(context)
+        options, nameservers = _configured(context)
         where = _installation(context, options, account)
         envelope = Envelope(_address(ip), mail_from, helo)
-        told = (_explain_file(what, envelope, options, where, (nameserver, timeout)),)
+        told = (_explain_file(what, envelope, options, where, (nameserver, timeout, nameservers)),)
     if as_json:
         shown = explanation_to_dict(told[0], translate)
         others = [explanation_to_dict(one, translate) for one in told[1:]]
@@ -121,15 +121,16 @@ def _explain_mail(context: typer.Context, mail_id: str) -> tuple[Explanation, ..
         return store.read_now(lambda conn: explain_mail(conn, MailId(mail_id), thresholds))
 
 
-def _check_options(context: typer.Context) -> CheckOptions:
-    """Return the options of the configuration; without one, the defaults."""
+def _configured(context: typer.Context) -> tuple[CheckOptions, tuple[str, ...]]:
+    """Return ``[check]`` and ``dns.nameservers``; without a configuration, the defaults."""
     from zajil.config.options_check import CheckOptions
 
     try:
         configuration_file(context)
     except WrongUsage:
-        return CheckOptions()
-    return read_configuration(context).check
+        return CheckOptions(), ()
+    configuration = read_configuration(context)
+    return configuration.check, configuration.dns.nameservers
 
 
 def _installation(
@@ -168,7 +169,7 @@ def _explain_file(
     envelope: Envelope,
     options: CheckOptions,
     where: Installation | None,
-    asking: tuple[str | None, float],
+    asking: tuple[str | None, float, tuple[str, ...]],
 ) -> Explanation:
     from zajil.cli.asking import run_with_resolver
     from zajil.cli.message_file import read_message

@@ -60,15 +60,19 @@ def publish(
         _print_plan(planned)
     if dry_run or not number:
         if not as_json:
-            print("Nothing to write." if not number else f"{number} records would be written.")
+            print(f"Would write {_spell(number)}." if number else "Nothing to write.")
         return
     if not yes:
         if not sys.stdin.isatty():
             raise WrongUsage("this writes DNS records; confirm with --yes, or use --dry-run")
-        typer.confirm(f"Write {number} records?", abort=True)
+        typer.confirm(f"Write {_spell(number)}?", abort=True)
     written = apply_changes(planned, provider)
     if not as_json:
-        print(f"{written} records were written. See when others find them: zajil dns check --watch")
+        print(f"Wrote {_spell(written)}. See when others find them: zajil dns check --watch")
+
+
+def _spell(number: int) -> str:
+    return "1 record" if number == 1 else f"{number} records"
 
 
 _TITLES = {
