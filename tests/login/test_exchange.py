@@ -13,9 +13,9 @@ from kit.store import make_account, running
 from zajil.core.address import Address
 from zajil.core.app_password import Scope
 from zajil.core.service import Service
-from zajil.login.account import Account
+from zajil.login.account import Account, Origin
 from zajil.login.exchange import Exchange, Failure, begin_exchange
-from zajil.login.service import LoginService, Origin
+from zajil.login.service import LoginService
 from zajil.login.tokens import JudgeUnavailable
 from zajil.sasl.step import Challenge
 from zajil.store.engine.open import Store

@@ -16,9 +16,10 @@ from kit.operations import BOSS, runner
 from kit.store import make_account, running
 from zajil.core.app_password import Scope
 from zajil.core.service import Service
+from zajil.login.account import Origin
 from zajil.login.exchange import Failure
 from zajil.login.open_sessions import holds
-from zajil.login.service import AppPasswordNeeded, Origin
+from zajil.login.service import AppPasswordNeeded
 from zajil.login.session_login import SessionLogin
 from zajil.net.system import SystemClock
 from zajil.operations.context import OperationContext

@@ -1,11 +1,30 @@
-"""The result of a log-in."""
+"""Where a log-in comes from, and its result."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from zajil.core.address import Address
-from zajil.core.ids import AccountId, AppPasswordId
+from zajil.core.app_password import SCOPE_OF_SERVICE, Scope
+from zajil.core.ids import AccountId, AppPasswordId, SessionId
+from zajil.core.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a log-in comes from."""
+
+    peer: str
+    """IP address, for the throttle."""
+    service: Service
+    """The listener, for events and scopes."""
+    session_id: SessionId | None = None
+    """The connection, for the event."""
+
+    @property
+    def scope(self) -> Scope | None:
+        """What an app password must open; ``None``: none opens this."""
+        return SCOPE_OF_SERVICE.get(self.service)
 
 
 @dataclass(frozen=True, slots=True)

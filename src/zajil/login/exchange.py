@@ -14,8 +14,8 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from zajil.core.login_name import BadLogin, prepare_login
-from zajil.login.account import Account
-from zajil.login.service import AppPasswordNeeded, FoundKeys, LoginService, Origin
+from zajil.login.account import Account, Origin
+from zajil.login.service import AppPasswordNeeded, FoundKeys, LoginService
 from zajil.login.tokens import JudgeUnavailable
 from zajil.sasl.mechanism import make_mechanism
 from zajil.sasl.scram import Scram

@@ -13,8 +13,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import AccountId
 from zajil.core.service import Service
+from zajil.login.account import Origin
 from zajil.login.one_time_codes import hash_recovery_code, step_of_code
-from zajil.login.service import LoginService, Origin
+from zajil.login.service import LoginService
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.accounts import AccountRow, get_account

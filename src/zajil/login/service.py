@@ -12,29 +12,28 @@ Laws:
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
-from zajil.core.app_password import SCOPE_OF_SERVICE, AppPassword, Scope, read_app_password
+from zajil.core.app_password import AppPassword, read_app_password
 from zajil.core.clock import Clock, Random
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, AppPasswordId, SessionId
 from zajil.core.login_name import BadLogin, prepare_login
 from zajil.core.password import UnusablePassword, prepare_password
 from zajil.core.service import Service
-from zajil.login.account import Account, Proof
+from zajil.login.account import Account, Origin, Proof
+from zajil.login.guesses import LONGEST_LOGIN, Guesses
 from zajil.login.open_sessions import OpenSessions
 from zajil.login.passwords import Passwords
-from zajil.login.throttle import WINDOW_MS, Throttle, Turn, throttled_network
+from zajil.login.throttle import throttled_network
 from zajil.login.tokens import TokenJudge
-from zajil.net.floods import FAILED_LOGIN, RefusalBudget
+from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionCaps
 from zajil.sasl.mechanism import PASSWORD_MECHANISMS, TOKEN_MECHANISMS
 from zajil.sasl.scram import ITERATIONS, Scram, ScramKey, ScramKeys
 from zajil.store.engine.batch import DIRECTORY
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
-from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.people.accounts import (
     AccountRow,
     addresses_of,
@@ -53,35 +52,14 @@ from zajil.store.people.app_passwords import (
 )
 from zajil.store.people.delegations import delegated_to
 from zajil.store.people.last_logins import LastLogin, record_logins
-from zajil.store.people.login_failures import FailedLogin, count_failures, failures_of
 from zajil.store.people.second_factors import has_second_factor
-from zajil.tracking.events import LoginFailed
 
-_LONGEST_LOGIN = 320
-"""An address at its longest (RFC 5321 section 4.5.3.1) bounds what may be typed as a login."""
 _USE_NOTED_EVERY_MS = 3_600_000
 """A phone logs in every minute; when an app password was last used is told to the hour."""
 _LOGIN_NOTED_EVERY_MS = 60_000
 """The last log-in of an account is told to the minute, by each worker."""
 _NOBODY = ""
 """Prepared form of what is no login name: nobody has it, and looking for it takes as long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a log-in comes from."""
-
-    peer: str
-    """IP address, for the throttle."""
-    service: Service
-    """The listener, for events and scopes."""
-    session_id: SessionId | None = None
-    """The connection, for the event."""
-
-    @property
-    def scope(self) -> Scope | None:
-        """What an app password must open; ``None``: none opens this."""
-        return SCOPE_OF_SERVICE.get(self.service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +106,9 @@ class LoginService:
         self._store = store
         self._clock = clock
         self.random = random
-        self._throttle = Throttle(free_failures) if free_failures else None
+        self._guesses = Guesses(store, clock, free_failures, refusals)
         self._passwords = passwords or Passwords(random)
         self._tokens = tokens
-        self._refusals = refusals
         # Security: keys that no password has, in place of those that a name does not have.
         self._nobodys_key = ScramKey(random(32), random(32))
         self._uses: dict[AppPasswordId, int] = {}
@@ -179,19 +156,19 @@ class LoginService:
         question = self._passwords.digest(name, service, secret or "")
         account = self._passwords.recall(question) if secret is not None else None
         if account is None:
-            turn = await self._take_turn(origin, name)
+            turn = await self._guesses.take_turn(origin, name)
             try:
                 account = await self._verify(name, secret, origin, question)
             except AppPasswordNeeded as error:
-                self._note_success(origin, name, turn)
-                self.note_failure(origin, login, mechanism, str(error))
+                self._guesses.succeeded(origin, name, turn)
+                self._guesses.note_failure(origin, login, mechanism, str(error))
                 raise
             if account is None:
-                attempt = self._passwords.digest(login[:_LONGEST_LOGIN], service, password[:2000])
+                attempt = self._passwords.digest(login[:LONGEST_LOGIN], service, password[:2000])
                 self._fail(origin, login, mechanism, attempt)
-                await self._hold_back(turn)
+                await self._guesses.hold_back(turn)
                 return None
-            self._note_success(origin, name, turn)
+            self._guesses.succeeded(origin, name, turn)
         self._note_login(account, origin)
         return account
 
@@ -199,8 +176,8 @@ class LoginService:
         """Return the keys of a name, or generated ones for an unknown name. Waits as ``log_in``."""
         name, scope = _prepare_name(login), origin.scope
         # The proof comes later, in another exchange: each try waits, right or wrong.
-        turn = await self._take_turn(origin, name)
-        await self._hold_back(turn)
+        turn = await self._guesses.take_turn(origin, name)
+        await self._guesses.hold_back(turn)
 
         def read(conn: Snapshot) -> FoundKeys:
             rows = find_scram_keys(conn, name, scope) if scope else []
@@ -233,7 +210,7 @@ class LoginService:
             return None
         app, row = found
         account = await self._account(row, Proof(app.password_hash, app.app_password_id))
-        self._note_success(origin, _prepare_name(login))
+        self._guesses.succeeded(origin, _prepare_name(login))
         self._uses.setdefault(app.app_password_id, app.last_used_ms or 0)
         self._note_login(account, origin)
         return account
@@ -252,7 +229,7 @@ class LoginService:
         Raises:
             JudgeUnavailable: nobody can say whose it is now.
         """
-        turn = await self._take_turn(origin, _prepare_name(authorization_id))
+        turn = await self._guesses.take_turn(origin, _prepare_name(authorization_id))
         owner = await self._tokens.judge(token) if self._tokens and origin.scope else None
         name = _prepare_name(owner or "")
 
@@ -267,9 +244,9 @@ class LoginService:
         if row is None:
             attempt = self._passwords.digest(authorization_id, origin.service, token)
             self._fail(origin, authorization_id or owner or "", mechanism, attempt)
-            await self._hold_back(turn)
+            await self._guesses.hold_back(turn)
             return None
-        self._note_success(origin, _prepare_name(authorization_id), turn)
+        self._guesses.succeeded(origin, _prepare_name(authorization_id), turn)
         account = await self._account(row, Proof(None))
         self._note_login(account, origin)
         return account
@@ -348,60 +325,13 @@ class LoginService:
             delegated=frozenset(others),
         )
 
-    async def _take_turn(self, origin: Origin, name: str) -> Turn | None:
-        """Wait until this network may guess; ``None``: it may at once, and nothing is held back."""
-        network = throttled_network(origin.peer)
-        if self._throttle is None or self._throttle.is_known(network, name):
-            return None
-        known = await self._store.read(lambda conn: failures_of(conn, network))
-        self._throttle.release(network, known.released_ms)
-        self._throttle.learn(network, known.count, known.last_ms)
-        turn = self._throttle.take_turn(network, self._clock.now_ms())
-        while isinstance(turn, int):  # milliseconds; whoever else waits may come first then
-            await asyncio.sleep(turn / 1000)
-            turn = self._throttle.take_turn(network, self._clock.now_ms())
-        return turn
-
-    async def _hold_back(self, turn: Turn | None) -> None:
-        """Wait until the answer to a wrong guess may be given."""
-        if turn is not None and (left_ms := turn.until_ms - self._clock.now_ms()) > 0:
-            await asyncio.sleep(left_ms / 1000)
-
-    def _note_success(self, origin: Origin, name: str, turn: Turn | None = None) -> None:
-        if self._throttle is not None:
-            if turn is not None:
-                self._throttle.end_turn(turn)
-            self._throttle.record_success(throttled_network(origin.peer), name)
-
     def _fail(self, origin: Origin, login: str, mechanism: str, attempt: bytes) -> None:
-        now_ms, network = self._clock.now_ms(), throttled_network(origin.peer)
         name = _prepare_name(login)
-        if self._throttle is not None and self._throttle.record_failure(
-            network, now_ms, attempt, name
-        ):
-            failure = FailedLogin(network, now_ms, WINDOW_MS)
-            self._store.write_later(count_failures, failure)
-        self.note_failure(
-            origin, login, mechanism, f"invalid login or password for {origin.service}"
-        )
+        self._guesses.failed(origin, login, mechanism, name=name, attempt=attempt)
 
     def note_failure(self, origin: Origin, login: str, mechanism: str, reason: str) -> None:
-        """Record a log-in that failed; no secret was looked at where only this is called.
-
-        Args:
-            origin: where it came from.
-            login: as typed; ``""``: no name was sent.
-            mechanism: for the event.
-            reason: one sentence.
-        """
-        if self._refusals is not None and not self._refusals.takes(origin.peer, FAILED_LOGIN):
-            return
-        now_ms = self._clock.now_ms()
-        event = LoginFailed(
-            now_ms, login[:_LONGEST_LOGIN], mechanism, reason, origin.service, origin.peer
-        )
-        batch = EventBatch(origin.session_id, None, now_ms, (event,))
-        self._store.write_later(record_events, batch)
+        """Record a log-in that failed before a secret was looked at (``Guesses.note_failure``)."""
+        self._guesses.note_failure(origin, login, mechanism, reason)
 
     def _note_login(self, account: Account, origin: Origin) -> None:
         now_ms = self._clock.now_ms()
@@ -423,7 +353,7 @@ class LoginService:
 
 def _prepare_name(login: str) -> str:
     try:
-        return prepare_login(login) if len(login) <= _LONGEST_LOGIN else _NOBODY
+        return prepare_login(login) if len(login) <= LONGEST_LOGIN else _NOBODY
     except BadLogin:
         return _NOBODY
 

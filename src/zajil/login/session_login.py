@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from zajil.login.account import Account
+from zajil.login.account import Account, Origin
 from zajil.login.exchange import Exchange, Failure, Outcome, begin_exchange
 from zajil.login.open_sessions import TooManySessions
-from zajil.login.service import AppPasswordNeeded, LoginService, Origin
+from zajil.login.service import AppPasswordNeeded, LoginService
 from zajil.sasl.step import Challenge
 from zajil.store.engine.errors import StoreUnavailable
 

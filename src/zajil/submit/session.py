@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 from zajil.accept.context import AcceptanceContext
 from zajil.accept.outcome import NotAccepted, RefusalReason
 from zajil.core.line_engine import End
-from zajil.login.account import Account
+from zajil.login.account import Account, Origin
 from zajil.login.exchange import Failure, Outcome
 from zajil.login.open_sessions import TooManySessions
-from zajil.login.service import LoginService, Origin
+from zajil.login.service import LoginService
 from zajil.login.session_login import SessionLogin
 from zajil.net.line_protocol import Connection
 from zajil.net.peer import Peer

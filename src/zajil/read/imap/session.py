@@ -23,8 +23,9 @@ from zajil.imap.search_command import MultiSearch, Search, Sort, Thread
 from zajil.imap.search_key import has_numbers
 from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import ALLOWED, ImapState
+from zajil.login.account import Origin
 from zajil.login.exchange import Failure, Outcome
-from zajil.login.service import LoginService, Origin
+from zajil.login.service import LoginService
 from zajil.login.session_login import SessionLogin
 from zajil.net.line_protocol import Connection
 from zajil.net.logger import get_logger
@@ -108,8 +109,7 @@ class ImapSession:
         self._context: Context | None = None
         self._upload: append.Uploading | None = None
         self._postponed = PostponedAppends()
-        self._idling = False
-        self._is_recorded = False
+        self._idling = self._is_recorded = False
 
     # ---- what net.connection calls ------------------------------------------------------------
 

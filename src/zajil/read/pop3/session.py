@@ -16,9 +16,9 @@ from zajil.core.clock import Clock
 from zajil.core.ids import ID_RANDOM_SIZE, Uid, new_session_id
 from zajil.core.line_engine import End
 from zajil.core.service import Service
-from zajil.login.account import Account
+from zajil.login.account import Account, Origin
 from zajil.login.exchange import Failure, Outcome
-from zajil.login.service import LoginService, Origin
+from zajil.login.service import LoginService
 from zajil.login.session_login import SessionLogin
 from zajil.net.line_protocol import Connection
 from zajil.net.logger import get_logger
