@@ -18,7 +18,7 @@ import dns.update
 
 from kit.command_line import Run, as_json
 from kit.mail import make_message
-from kit.name_servers import UpdateKey, running_named
+from kit.name_servers import UpdateKey, free_port, running_named
 from kit.operator_world import World, served
 from kit.reports import REPORT, TLS_REPORT
 from zajil.certificates.host_key import make_host_key
@@ -190,3 +190,4 @@ def place_for_another_server(world: World, run: Run, stack: ExitStack) -> None:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     folder.chmod(0o755)
     world.fill.update({"/etc/zajil": f"{folder}/etc", "/var/lib/zajil": f"{folder}/mail"})
+    world.fill["127.0.0.1:8025"] = f"127.0.0.1:{free_port()}"

@@ -173,7 +173,7 @@ PAGES: dict[str, Page] = {
     "mailboxes": Page(
         expected={
             "zajil account show amal": Expected(says=(r"quota +20 GiB", "deleted +1")),
-            "zajil message undelete amal --list": Expected(says=("INBOX +1 ",)),
+            "zajil message undelete amal --list": Expected(says=("INBOX +1 .*Statement",)),
             "zajil message undelete amal --since 2d": Expected(says=("restored messages: 1",)),
             "zajil mailbox share amal Projects --with basim": Expected(says=("rights lr ",)),
             "zajil mailbox share amal Projects --with basim --rights write": Expected(
@@ -230,7 +230,7 @@ PAGES: dict[str, Page] = {
                 types=(("Mail domain: ", _CTRL_C),), status=1, says=("nothing was written",)
             ),
             "zajil setup --web 127.0.0.1:8025": Expected(
-                types=(("ssh -L 8025:127.0.0.1:8025", _CTRL_C),),
+                types=(("ssh -L ", _CTRL_C),),
                 status=130,
                 says=(r"http://127\.0\.0\.1:\d+/",),
             ),
@@ -297,7 +297,7 @@ NAMED_ONLY = frozenset(
 )
 """Commands that a sentence names without what they need; of ours, the help is asked for."""
 
-_ROUND_TRIP = "tests/docs_run/test_round_trip.py"
+_ROUND_TRIP = "tests/journeys/test_round_trip.py"
 _NEWCOMER = "tests/packages/test_newcomer.py"
 _PACKAGE = "tests/packages/test_debian_package.py"
 _IMAGE = "tests/packages/test_oci_image.py"

@@ -168,11 +168,9 @@ def use(world: World, run: Run) -> None:
     made = SetUp(world.configuration, "amal", world.passwords["amal"])
     with serving(made, None, workers=1) as server:
         _receive(server)
-        _submit(server, world, "amal", "x@far.example")
-        _submit(server, world, "amal", "basim@example.org", "The house")
+        _submit(server, world, "amal", "x@far.example", "basim@example.org")
         _submit(server, world, "spammer", "x@far.example")
-        for number in range(5):
-            _submit(server, world, "salma", f"{number}@far.example")
+        _submit(server, world, "salma", *(f"{number}@far.example" for number in range(5)))
         _read(server, world)
         _wait_until_deferred(run)
     for name, between in (
@@ -211,11 +209,13 @@ def _receive(server: Installation) -> None:
         assert peer.reply().startswith("550 5.5.2")
 
 
-def _submit(server: Installation, world: World, who: str, to: str, subject: str = "Hello") -> None:
+def _submit(server: Installation, world: World, who: str, *recipients: str) -> None:
+    """Send one message to each."""
+    sender = f"{who}@example.org"
     with smtplib.SMTP_SSL(*server.address("submissions"), context=anybody()) as client:
         client.login(who, world.passwords[who])
-        sender = f"{who}@example.org"
-        client.sendmail(sender, [to], make_message(sender, to, subject=subject))
+        for to in recipients:
+            client.sendmail(sender, [to], make_message(sender, to, subject="Hello"))
 
 
 def _read(server: Installation, world: World) -> None:

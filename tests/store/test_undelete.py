@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,15 @@ def test_what_was_deleted_comes_back_as_it_was(store: Store, amal: AccountEntry)
     assert deleted(store, amal) == []
     assert take_back(store, amal, found) == []
     check(store)
+
+
+def test_what_was_deleted_at_once_has_its_subject(store: Store, amal: AccountEntry) -> None:
+    """No summary of it was made yet."""
+    bare = make_intake(store.blobs.stage([b"x"]), local=[amal])
+    store.write_now(write_intakes, replace(bare, subject="Bank statement"))
+    expunge(store, amal, amal.inbox, 1)
+    assert [one.subject for one in deleted(store, amal, subject="STATE")] == ["Bank statement"]
+    assert deleted(store, amal, subject="letter") == []
 
 
 def test_usage_counts_what_is_deleted_apart(store: Store, amal: AccountEntry) -> None:

@@ -21,7 +21,7 @@ from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.store.engine.batch import caps_of, time_of
 from zajil.store.engine.rows import execute_text, mark_of, portions
 from zajil.store.mail.blobs import release_blobs
-from zajil.store.schema import account, deleted_message, summary
+from zajil.store.schema import account, deleted_message, mail, summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +109,13 @@ def find_deleted(conn: Connection, query: DeletedQuery, limit: int) -> list[Dele
     """Return deleted messages of an account, the last deleted first."""
     rows = deleted_message.c
     chosen = (
-        sa.select(deleted_message, summary.c.subject)
+        # A message that was deleted at once has no summary yet.
+        sa.select(
+            deleted_message,
+            sa.func.coalesce(summary.c.subject, mail.c.subject, "").label("subject"),
+        )
         .outerjoin(summary, summary.c.blob_id == rows.blob_id)
+        .outerjoin(mail, mail.c.id == rows.mail_id)
         .where(rows.account_id == query.account_id)
         .order_by(rows.id.desc())
     )
@@ -125,7 +130,7 @@ def find_deleted(conn: Connection, query: DeletedQuery, limit: int) -> list[Dele
     for row in conn.execute(chosen):
         if query.uids is not None and row.uid not in query.uids:
             continue
-        if wanted is not None and wanted not in (row.subject or "").casefold():
+        if wanted is not None and wanted not in row.subject.casefold():
             continue
         found.append(_row(row))
         if len(found) == limit:
@@ -275,5 +280,5 @@ def _row(row: Any) -> DeletedMessage:
         deleted_ms=row.deleted_ms,
         received_at_ms=row.received_at_ms,
         size=row.size,
-        subject=row.subject or "",
+        subject=row.subject,
     )
