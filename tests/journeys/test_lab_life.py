@@ -134,6 +134,7 @@ def test_send_shows_journeys(tmp_path: Path) -> None:
         assert domain in done.stdout
 
 
+@pytest.mark.slow
 def test_the_same_on_postgresql() -> None:
     # Not below tmp_path: for root, PostgreSQL runs as another user, and every start of pytest
     # closes the folder above tmp_path to others again.

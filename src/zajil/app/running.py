@@ -271,7 +271,10 @@ def _plan(shared: Shared) -> GenerationPlan:
 
 
 def _share_memory() -> None:
-    """Have the collector ignore what exists now: its pages stay shared with workers to come."""
-    gc.unfreeze()
+    """Have the collector ignore what exists now: its pages stay shared with workers to come.
+
+    What was ignored before stays so: to look at it writes to all of its pages, which old workers
+    share. Of an old configuration only reference cycles would stay, and it has none.
+    """
     gc.collect()
     gc.freeze()

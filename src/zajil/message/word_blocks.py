@@ -135,13 +135,17 @@ _ONLY = array("H", [0])
 
 
 class _Marks(dict[int, bytes]):
-    """The marks of what is so many steps behind the mark before."""
+    """The marks of what is so many steps behind the mark before; the short ones are kept."""
 
     def __missing__(self, step: int) -> bytes:
-        return bytes(step - 1) + b"\x01"
+        marks = bytes(step - 1) + b"\x01"
+        if step < _KEPT_STEPS:
+            self[step] = marks
+        return marks
 
 
-_MARKS = _Marks((step, bytes(step - 1) + b"\x01") for step in range(1, 1000))
+_KEPT_STEPS = 1000
+_MARKS = _Marks()
 
 
 def marks_of_steps(steps: Iterable[int]) -> bytes:
