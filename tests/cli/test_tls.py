@@ -55,6 +55,7 @@ def test_names_of_an_authority_say_what_they_wait_for(run: Run, server: Path) ->
             chain=pair.certificate,
             not_before_ms=now_ms,
             not_after_ms=now_ms + 10**10,
+            ask_ms=0,
             renew_ms=now_ms + 10**9,
             at_ms=now_ms,
         )

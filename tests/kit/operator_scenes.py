@@ -55,6 +55,7 @@ def certificate_of_an_authority(world: World, run: Run, stack: ExitStack) -> Non
             chain=pair.certificate,
             not_before_ms=now_ms,
             not_after_ms=now_ms + 90 * 86_400_000,
+            ask_ms=0,
             renew_ms=now_ms + 60 * 86_400_000,
             at_ms=now_ms,
         )

@@ -60,6 +60,7 @@ def issued(key_hash: str, at_ms: int = NOW_MS) -> NewCertificate:
         chain=b"chain " + key_hash.encode(),
         not_before_ms=1,
         not_after_ms=9,
+        ask_ms=0,
         renew_ms=5,
         at_ms=at_ms,
     )

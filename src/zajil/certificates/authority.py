@@ -1,13 +1,12 @@
 """The conversation with an authority, by the ``acme`` library (RFC 8555). Everything here blocks.
 
-What the library lacks is added: several tries after badNonce, TLS-ALPN-01 (RFC 8737), the waiting
-time of a refusal, and ``replaces`` with renewal information (RFC 9773). Import this module only
-where it is needed: the library is large.
+What the library lacks is added: TLS-ALPN-01 (RFC 8737), the waiting time of a refusal, renewal
+information for an order that replaces another (RFC 9773), and what ``authority_network`` does.
+Import this module only where it is needed: the library is large.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,19 +16,16 @@ from typing import Any
 
 import requests
 from acme import challenges, client, errors, messages
-from josepy.errors import Error as JoseError
-from josepy.interfaces import JSONDeSerializable
-from josepy.jwa import ES256
 from josepy.jwk import JWK
 
+from zajil.certificates.authority_network import AuthorityNetwork, retry_after_ms
 from zajil.certificates.host_key import renewal_id
 from zajil.config.options_acme import AcmeOptions
+from zajil.core.domain import BadDomain, to_ascii
 from zajil.core.errors import Unavailable
 from zajil.store.people.certificates import AcmeAccount
 
-_TIMEOUT_SECONDS = 20
 _ORDER_SECONDS = 120
-_NONCE_TRIES = 20
 _DEFAULT_ASK_MS = 6 * 3_600_000
 """RFC 9773 section 4.3: how often to ask when the authority does not say."""
 
@@ -37,10 +33,17 @@ _DEFAULT_ASK_MS = 6 * 3_600_000
 class AuthorityFailed(Unavailable):
     """The authority refused, or cannot be reached; the text says why."""
 
-    def __init__(self, reason: str, retry_after_ms: int = 0) -> None:
+    def __init__(self, reason: str, retry_after_ms: int = 0, kind: str = "") -> None:
         super().__init__(reason)
         self.retry_after_ms = retry_after_ms
         """How long it wants to be left alone."""
+        self.kind = kind
+        """Of the refusal (RFC 8555 section 6.7): ``rateLimited``; ``""``: it is no refusal."""
+
+    @property
+    def is_account_gone(self) -> bool:
+        """Whether the authority does not know our account any more."""
+        return self.kind == "accountDoesNotExist"
 
 
 @challenges.ChallengeResponse.register
@@ -98,7 +101,7 @@ class Authority:
         self._options = options
         self._key = JWK.load(account.private_key)
         name = f"Zajil/{version('zajil')}"
-        self._net = _Network(self._key, alg=ES256, user_agent=name, timeout=_TIMEOUT_SECONDS)
+        self._net = AuthorityNetwork(self._key, name)
         if options.ca_file is not None:
             self._net.verify_ssl = str(options.ca_file)  # type: ignore[assignment]
         with self._telling():
@@ -135,12 +138,15 @@ class Authority:
                 external_account_binding=binding,
             )
             try:
-                return str(self._client.new_account(registration).uri)
+                uri = self._client.new_account(registration).uri
             except errors.ConflictError as error:
+                uri = error.location
                 self._net.account = messages.RegistrationResource(
-                    body=messages.Registration(), uri=error.location
+                    body=messages.Registration(), uri=uri
                 )
-                return error.location
+        if not isinstance(uri, str) or not uri.startswith(("https://", "http://")):
+            raise AuthorityFailed("the authority gave our account no address")
+        return uri
 
     def begin(self, request: bytes, replaces: bytes | None) -> Pending:
         """Order a certificate; give the challenge of the kind that is configured.
@@ -153,9 +159,9 @@ class Authority:
             AuthorityFailed: it was refused, or has no such challenge.
         """
         self._net.replaces = None
-        if replaces is not None and "renewalInfo" in self._client.directory.to_partial_json():
-            self._net.replaces = renewal_id(replaces)
         with self._telling():
+            if replaces is not None and "renewalInfo" in self._client.directory.to_partial_json():
+                self._net.replaces = renewal_id(replaces)
             order = self._client.new_order(request)
             self._net.replaces = None
             [resource] = order.authorizations
@@ -197,20 +203,28 @@ class Authority:
         Raises:
             AuthorityFailed: there was no answer.
         """
-        base = self._client.directory.to_partial_json().get("renewalInfo")
-        identifier = renewal_id(chain)
-        if base is None or identifier is None:
-            return None
         with self._telling():
+            base = self._client.directory.to_partial_json().get("renewalInfo")
+            identifier = renewal_id(chain)
+            if base is None or identifier is None:
+                return None
             response = self._net.get(f"{base}/{identifier}")
             window = messages.RenewalInfo.from_json(response.json()).suggested_window
             start, end = int(window.start.timestamp()), int(window.end.timestamp())
-        wait_ms = _retry_after_ms(response) or _DEFAULT_ASK_MS
+        wait_ms = retry_after_ms(response) or _DEFAULT_ASK_MS
         return RenewalWindow(start * 1000, max(start, end) * 1000, wait_ms)
 
-    def caa_identities(self) -> tuple[str, ...]:
-        """Return the names of the authority for CAA records (RFC 8659)."""
-        return tuple(self._client.directory.meta.caa_identities or ())
+    def caa_identity(self) -> str | None:
+        """Return the name of the authority for CAA records (RFC 8659); ``None``: it has none.
+
+        Security: the name goes into our zone.
+        """
+        named = self._client.directory.meta.caa_identities
+        first = named[0] if isinstance(named, (list, tuple)) and named else None
+        try:
+            return to_ascii(first) if isinstance(first, str) else None
+        except BadDomain:
+            return None
 
     def close(self) -> None:
         """Close the connections."""
@@ -226,71 +240,18 @@ class Authority:
         except errors.ValidationError as error:
             raise AuthorityFailed(_failed_checks(error), self._net.retry_after_ms) from error
         except messages.Error as error:
-            raise AuthorityFailed(_problem(error), self._net.retry_after_ms) from error
+            reason = _problem(error)
+            raise AuthorityFailed(reason, self._net.retry_after_ms, error.code or "") from error
         except errors.IssuanceError as error:
             raise AuthorityFailed(_problem(error.error)) from error
         except errors.TimeoutError as error:
             raise AuthorityFailed("the authority did not finish in time") from error
         except requests.RequestException as error:
             raise AuthorityFailed(_network_problem(error, self._options)) from error
-        except (errors.Error, JoseError, ValueError, LookupError, TypeError) as error:
-            reason = " ".join((str(error) or type(error).__name__).split())[:300]
-            raise AuthorityFailed(f"the authority answered oddly: {reason}") from error
-
-
-class _Network(client.ClientNetwork):
-    """Adds to the library's what it lacks."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.retry_after_ms = 0
-        """What the last refusal asked for."""
-        self.replaces: str | None = None
-        """Goes into the next order (RFC 9773 section 5)."""
-
-    def post(self, *arguments: Any, **options: Any) -> requests.Response:
-        """As the library's; after badNonce with a fresh nonce, again and again."""
-        for left in reversed(range(_NONCE_TRIES)):
-            try:
-                return self._post_once(*arguments, **options)
-            except messages.Error as error:
-                if error.code != "badNonce" or not left:
-                    raise
-                self._nonces.clear()
-        raise AssertionError
-
-    def _wrap_in_jws(self, obj: Any, nonce: str, url: str) -> str:
-        if self.replaces is not None and isinstance(obj, messages.NewOrder):
-            obj = _ReplacingOrder(obj, self.replaces)
-        return super()._wrap_in_jws(obj, nonce, url)
-
-    def _send_request(
-        self, method: str, url: str, *arguments: Any, **options: Any
-    ) -> requests.Response:
-        response = super()._send_request(method, url, *arguments, **options)
-        self.retry_after_ms = 0 if response.ok else _retry_after_ms(response)
-        return response
-
-
-class _ReplacingOrder(JSONDeSerializable):
-    """A new order that says which certificate it replaces."""
-
-    def __init__(self, order: messages.NewOrder, replaces: str) -> None:
-        self._order, self._replaces = order, replaces
-
-    def to_partial_json(self) -> dict[str, Any]:
-        return {**self._order.to_partial_json(), "replaces": self._replaces}
-
-    @classmethod
-    def from_json(cls, jobj: Any) -> _ReplacingOrder:
-        raise NotImplementedError
-
-
-def _retry_after_ms(response: requests.Response) -> int:
-    if "Retry-After" not in response.headers:
-        return 0
-    when = client.ClientV2.retry_after(response, 0)
-    return max(0, int((when.timestamp() - time.time()) * 1000))
+        except Exception as error:
+            # Attack: the library trusts an answer to have the form that it expects, and fails with
+            # whatever happens: RecursionError, OverflowError, AttributeError.
+            raise AuthorityFailed(f"the authority answered oddly: {_oddity(error)}") from error
 
 
 def _failed_checks(error: errors.ValidationError) -> str:
@@ -305,11 +266,26 @@ def _failed_checks(error: errors.ValidationError) -> str:
 
 def _problem(error: messages.Error) -> str:
     parts = [error.detail or error.title or error.typ]
-    parts += [_problem(one) for one in error.subproblems or ()]
-    return " ".join(": ".join(map(str, parts)).split())[:500]
+    parts += [one.detail or one.typ for one in (error.subproblems or ())[:10]]
+    return _one_line(": ".join(map(str, parts)), 500)
+
+
+def _oddity(error: Exception) -> str:
+    first = error.args[0] if error.args else None
+    if isinstance(first, requests.Response):
+        return f"HTTP status {first.status_code}"
+    return _one_line(str(error) or type(error).__name__, 300)
+
+
+def _one_line(text: str, most: int) -> str:
+    """Return text of the authority for people: a part of it, without control characters."""
+    shown = "".join(char if char.isprintable() else " " for char in text[: most * 4])
+    return " ".join(shown.split())[:most]
 
 
 def _network_problem(error: requests.RequestException, options: AcmeOptions) -> str:
+    if isinstance(error, ValueError):  # it was reached
+        return f"the authority answered oddly: {_oddity(error)}"
     where = f"cannot reach the authority at {options.directory}"
     if isinstance(error, requests.exceptions.SSLError):
         return f"{where}: its certificate is not trusted (acme.ca_file names further roots)"
@@ -319,4 +295,4 @@ def _network_problem(error: requests.RequestException, options: AcmeOptions) -> 
     while inner.args and isinstance(inner.args[0], BaseException):
         inner = inner.args[0]
     reason = getattr(inner, "reason", None) or inner
-    return f"{where}: {' '.join(str(reason).split())[-200:]}"
+    return f"{where}: {_one_line(str(reason)[-200:], 200)}"

@@ -36,22 +36,25 @@ from zajil.store.engine.open import Store
 from zajil.store.people.certificates import (
     AcmeAccount,
     AcmeChallenge,
+    forget_acme_registration,
     keep_acme_account,
     load_acme_account,
     put_challenges,
     remove_challenges,
 )
 from zajil.store.people.host_keys import HostKeyRow, load_host_key
+from zajil.tls.certificate import DAY_MS, certificate_facts
 from zajil.tls.context import CertificateAndKey, server_context_of
 
 if TYPE_CHECKING:
-    from zajil.certificates.authority import Authority, Pending
+    from zajil.certificates.authority import Authority, Pending, RenewalWindow
 
 T = TypeVar("T")
 
 _SETTLE_SECONDS = 2.0
 """All workers have loaded the answer to a TLS-ALPN-01 challenge by then: a lost hint costs one."""
 _LOOK_SECONDS = 1.0
+_PATIENCE_SECONDS = 300.0
 
 
 class OrderImpossible(Unavailable):
@@ -68,6 +71,7 @@ class Orders:
         provider: DnsProviderOptions,
         resolve_anew: Resolve,
         clock: Clock,
+        patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         """Do nothing yet.
 
@@ -77,9 +81,11 @@ class Orders:
             provider: ``[dns_provider]``, for DNS-01.
             resolve_anew: asks DNS, without a cache.
             clock: the time.
+            patience_seconds: for each step, whatever the authority or the DNS provider does.
         """
         self._store = store
         self._options = options
+        self._patience_seconds = patience_seconds
         self._provider = provider
         self._resolve = resolve_anew
         self._clock = clock
@@ -96,16 +102,14 @@ class Orders:
 
         async with self._account:
             account = await self._load_account()
-            authority = await in_thread(lambda: Authority(self._options, account))
+            authority = await self._ask(lambda: Authority(self._options, account))
             if account.uri is None:
                 try:
-                    uri = await in_thread(authority.register)
+                    uri = await self._ask(authority.register)
                 except AuthorityFailed:
                     authority.close()
                     raise
-                known = replace(
-                    account, uri=uri, caa_domain=next(iter(authority.caa_identities()), None)
-                )
+                known = replace(account, uri=uri, caa_domain=authority.caa_identity())
                 await self._store.write(keep_acme_account, known)
         return authority
 
@@ -129,23 +133,58 @@ class Orders:
         if private_key is None:
             raise OrderImpossible(f"the key of {name} is gone")
         request = make_request(name, private_key)
-        pending = await in_thread(lambda: authority.begin(request, replaces))
+        from zajil.certificates.authority import AuthorityFailed
+
+        try:
+            pending = await self._ask(lambda: authority.begin(request, replaces))
+        except AuthorityFailed as error:
+            if error.is_account_gone:  # the next order registers the same key anew
+                await self._store.write(forget_acme_registration, self._options.directory or "")
+            raise
         chain = await self._answer(authority, name, pending)
-        self._check(chain, key, private_key)
+        self._check(chain, name, key, private_key)
         return chain
 
-    def _check(self, chain: bytes, key: HostKeyRow, private_key: bytes) -> None:
-        """Refuse what would break every handshake: junk, or a certificate for another key."""
+    async def renewal_window(self, authority: Authority, chain: bytes) -> RenewalWindow | None:
+        """Ask when a certificate should be renewed; ``None``: the authority does not say.
+
+        Raises:
+            AuthorityFailed: there was no answer.
+        """
+        return await self._ask(lambda: authority.renewal_window(chain))
+
+    async def _ask(self, work: Callable[[], T]) -> T:
+        """Ask the authority something."""
+        from zajil.certificates.authority import AuthorityFailed
+
+        try:
+            return await in_thread(work, self._patience_seconds)
+        except TimeoutError:
+            raise AuthorityFailed("the authority did not finish in time") from None
+
+    def _check(self, chain: bytes, name: str, key: HostKeyRow, private_key: bytes) -> None:
+        """Refuse what would break every handshake, or be ordered again at once.
+
+        That is junk, and a certificate for another key, another name or another time.
+        """
         from zajil.certificates.authority import AuthorityFailed
         from zajil.tls.context import BadCertificate
 
+        now_ms = self._clock.now_ms()
         try:
-            is_ours = hash_of_chain(chain) == key.key_hash
+            if hash_of_chain(chain) != key.key_hash:
+                raise AuthorityFailed("the authority issued a certificate for another key")
             server_context_of(CertificateAndKey(chain, private_key))
+            facts = certificate_facts(chain)
         except BadCertificate as error:
             raise AuthorityFailed(f"the authority issued junk: {error}") from None
-        if not is_ours:
-            raise AuthorityFailed("the authority issued a certificate for another key")
+        if name not in [one.lower() for one in facts.names]:
+            raise AuthorityFailed("the authority issued a certificate for another name")
+        if not facts.not_before_ms - DAY_MS <= now_ms < facts.not_after_ms:
+            raise AuthorityFailed(
+                "the authority issued a certificate that is not valid now: is the clock of this "
+                "machine right?"
+            )
 
     async def _load_account(self) -> AcmeAccount:
         directory = self._options.directory or ""
@@ -159,7 +198,7 @@ class Orders:
 
     async def _answer(self, authority: Authority, name: str, pending: Pending) -> bytes:
         if pending.body is None:
-            return await in_thread(lambda: authority.finish(pending))
+            return await self._ask(lambda: authority.finish(pending))
         if self._options.challenge == "dns-01":
             return await self._answer_in_dns(authority, name, pending)
         now_ms = self._clock.now_ms()
@@ -178,7 +217,7 @@ class Orders:
         try:
             if pair is not None:
                 await asyncio.sleep(_SETTLE_SECONDS)
-            return await in_thread(lambda: authority.finish(pending))
+            return await self._ask(lambda: authority.finish(pending))
         finally:
             with suppress(Unavailable):  # the next order for the name removes it
                 await self._store.write(remove_challenges, name)
@@ -190,12 +229,15 @@ class Orders:
             raise OrderImpossible(f"the zone of {where} cannot be found in DNS")
         record = ZoneRecord(where, "TXT", pending.record, self._provider.ttl_ms // 1000)
         provider = open_provider(self._provider)
-        await in_thread(lambda: provider.change(zone, [], [record]))
+        try:
+            await in_thread(lambda: provider.change(zone, [], [record]), self._patience_seconds)
+        except TimeoutError:
+            raise OrderImpossible("the DNS provider did not answer in time") from None
         try:
             await self._await_record(record)
-            return await in_thread(lambda: authority.finish(pending))
+            return await self._ask(lambda: authority.finish(pending))
         finally:
-            await _remove(provider, zone, record)
+            await self._remove(provider, zone, record)
 
     async def _await_record(self, record: ZoneRecord) -> None:
         """Wait until DNS has the record; after ``dns_provider.wait`` the authority may look."""
@@ -207,17 +249,19 @@ class Orders:
                         return
                     await asyncio.sleep(_LOOK_SECONDS)
 
+    async def _remove(self, provider: Provider, zone: str, record: ZoneRecord) -> None:
+        with suppress(ProviderFailed, TimeoutError):  # it does no harm
+            await in_thread(lambda: provider.change(zone, [record], []), self._patience_seconds)
 
-async def _remove(provider: Provider, zone: str, record: ZoneRecord) -> None:
-    with suppress(ProviderFailed):  # it does no harm
-        await in_thread(lambda: provider.change(zone, [record], []))
 
-
-async def in_thread(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T], seconds: float) -> T:
     """Run what blocks for minutes in a thread of its own.
 
     A server that stops does not wait for it, as it would for a thread of the loop's executor; when
-    the caller is cancelled, the result is dropped.
+    the caller is cancelled, or the time is over, the result is dropped.
+
+    Raises:
+        TimeoutError: it took longer than ``seconds``.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -241,4 +285,5 @@ async def in_thread(work: Callable[[], T]) -> T:
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, name="acme", daemon=True).start()
-    return await future
+    async with asyncio.timeout(seconds):
+        return await future

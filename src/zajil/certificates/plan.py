@@ -21,6 +21,10 @@ OLD_ANSWERS_MS = 2 * 86_400_000
 before; their usual limit is a day."""
 _FIRST_PAUSE_MS = 5 * 60_000
 _MAX_PAUSE_MS = 12 * 3_600_000
+MAX_RETRY_AFTER_MS = 86_400_000
+"""Longer than this no authority can keep us waiting (RFC 9773 section 4.3.3: a day)."""
+_LATEST_TRY_MS = 2 * MAX_RETRY_AFTER_MS
+"""No pause is so long: what is noted for a later time was noted by a clock that was wrong."""
 
 
 class TlsaSeen(Enum):
@@ -55,7 +59,7 @@ def is_due(row: CertificateRow, active: HostKeyRow | None, now_ms: int) -> bool:
         active: its key; ``None``: it is made first.
         now_ms: the time.
     """
-    if row.waits_for is not None or (row.next_try_ms or 0) > now_ms:
+    if row.waits_for is not None or now_ms < (row.next_try_ms or 0) <= now_ms + _LATEST_TRY_MS:
         return False
     if row.chain is None or active is None or row.key_hash != active.key_hash:
         return True
@@ -74,8 +78,15 @@ def time_in_window_ms(start_ms: int, end_ms: int, random: Random) -> int:
     return start_ms + _share(end_ms - start_ms, random)
 
 
+def latest_renewal_ms(not_before_ms: int, not_after_ms: int) -> int:
+    """Return when a certificate is renewed whatever the authority advises: a tenth of its life
+    before its end."""
+    return not_after_ms - max(0, not_after_ms - not_before_ms) // 10
+
+
 def pause_ms(failures: int, retry_after_ms: int, random: Random) -> int:
-    """Return how long to wait after a failure; it grows, and never ends before the authority says.
+    """Return how long to wait after a failure; it grows, and does not end before the authority
+    says, within a day.
 
     Args:
         failures: this one included.
@@ -83,7 +94,7 @@ def pause_ms(failures: int, retry_after_ms: int, random: Random) -> int:
         random: for a delay.
     """
     pause = min(_FIRST_PAUSE_MS << min(failures - 1, 20), _MAX_PAUSE_MS)
-    return max(pause, retry_after_ms) + _share(pause // 5, random)
+    return max(pause, min(retry_after_ms, MAX_RETRY_AFTER_MS)) + _share(pause // 5, random)
 
 
 def see_tlsa(answer: Answer, key: HostKeyRow) -> TlsaSeen:

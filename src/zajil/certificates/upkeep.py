@@ -16,13 +16,14 @@ from zajil.certificates.names import (
     sort_due,
     wanted_names,
 )
-from zajil.certificates.order import OrderImpossible, Orders, in_thread
+from zajil.certificates.order import OrderImpossible, Orders
 from zajil.certificates.plan import (
     KeyStep,
     TlsaSeen,
     is_due,
     key_in_state,
     key_step,
+    latest_renewal_ms,
     pause_ms,
     renewal_time_ms,
     see_tlsa,
@@ -65,6 +66,8 @@ _AT_ONCE = 3
 """Orders at a time."""
 _SOONEST_MS, _WAITING_MS, _LATEST_MS = 5_000, 60_000, 3_600_000
 _ASK_AGAIN_MS = 6 * 3_600_000
+"""Also for a new certificate: an authority that wants each one renewed at once gets four orders a
+day."""
 _REMIND_MS = DAY_MS
 _RETIRED_MS = DAY_MS
 """How long a retired key is kept: a worker may not have loaded the new certificate yet."""
@@ -149,9 +152,13 @@ class CertificateUpkeep:
         rows, keys = await self._load()
         due = [name for name in wanted if is_due(rows[name], _active(keys, name), self._now())]
         turns = asyncio.Semaphore(_AT_ONCE)
-        await asyncio.gather(
-            *(self._renew(turns, rows[name], keys[name]) for name in sort_due(due, self._hostname))
+        outcomes = await asyncio.gather(
+            *(self._renew(turns, rows[name], keys[name]) for name in sort_due(due, self._hostname)),
+            return_exceptions=True,  # all have ended: the next look begins no second order
         )
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
         await self._ask_for_times([row for name, row in rows.items() if name in wanted])
         await self._forget(rows, wanted)
         rows, keys = await self._load()
@@ -227,6 +234,8 @@ class CertificateUpkeep:
         from zajil.certificates.authority import AuthorityFailed
 
         async with turns:
+            # On a full disk this fails, and not the write of what was ordered.
+            await self._store.write(note_waiting, (row.name, None))
             try:
                 authority = await self._orders.open()
                 try:
@@ -253,9 +262,18 @@ class CertificateUpkeep:
             not_before_ms=facts.not_before_ms,
             not_after_ms=facts.not_after_ms,
             renew_ms=renewal_time_ms(facts.not_before_ms, facts.not_after_ms, self._random),
+            ask_ms=now_ms + _ASK_AGAIN_MS,
             at_ms=now_ms,
         )
-        await self._store.write(keep_certificates, fresh)
+        while True:  # another order would not be quicker, and authorities count them
+            try:
+                await self._store.write(keep_certificates, fresh)
+                break
+            except StoreUnavailable as error:
+                self._log.warning(
+                    "cannot write a new certificate, trying again", name=name, reason=str(error)
+                )
+                await asyncio.sleep(_SOONEST_MS / 1000)
         self._log.info("certificate obtained", name=name, issuer=facts.issuer)
 
     async def _note_failure(self, row: CertificateRow, reason: str, retry_after_ms: int) -> None:
@@ -278,32 +296,34 @@ class CertificateUpkeep:
 
         now_ms = self._now()
         asked = [
-            (row.name, row.chain)
+            (row, row.chain)
             for row in rows
             if row.chain is not None
-            and (row.ask_ms or 0) <= now_ms < (row.not_after_ms or 0)
+            and not now_ms < (row.ask_ms or 0) <= now_ms + 2 * DAY_MS
+            and now_ms < (row.not_after_ms or 0)
             and row.failures == 0
             and (row.renew_ms or 0) > now_ms
         ]
         if not asked:
             return
-        times = {row.name: row.renew_ms or 0 for row in rows}
         try:
             authority = await self._orders.open()
         except AuthorityFailed:
             return  # an order tells of it when it matters
         try:
-            for name, chain in asked:
-                renew_ms, ask_ms = times[name], now_ms + _ASK_AGAIN_MS
+            for row, chain in asked:
+                renew_ms, ask_ms = row.renew_ms or 0, now_ms + _ASK_AGAIN_MS
                 try:
-                    window = await in_thread(lambda: authority.renewal_window(chain))  # noqa: B023
+                    window = await self._orders.renewal_window(authority, chain)
                 except AuthorityFailed:
                     window = None
                 if window is not None:
                     ask_ms = now_ms + max(window.ask_again_ms, _WAITING_MS)
                     if not window.start_ms <= renew_ms <= window.end_ms:
                         renew_ms = time_in_window_ms(window.start_ms, window.end_ms, self._random)
-                await self._store.write(note_renewal_time, RenewalTime(name, renew_ms, ask_ms))
+                    latest_ms = latest_renewal_ms(row.not_before_ms or 0, row.not_after_ms or 0)
+                    renew_ms = min(renew_ms, latest_ms)
+                await self._store.write(note_renewal_time, RenewalTime(row.name, renew_ms, ask_ms))
         finally:
             authority.close()
 

@@ -76,6 +76,7 @@ class NewCertificate:
     not_before_ms: int
     not_after_ms: int
     renew_ms: int
+    ask_ms: int
     at_ms: int
 
 
@@ -139,6 +140,17 @@ def keep_acme_account(tx: Connection, items: Sequence[AcmeAccount]) -> list[None
     return [None] * len(items)
 
 
+def forget_acme_registration(tx: Connection, items: Sequence[str]) -> list[None]:
+    """Forget the addresses of our accounts at these authorities, by their directories; the keys
+    stay.
+
+    Unit of work: idempotent; touches nothing.
+    """
+    known = acme_account.c.directory.in_(list(items))
+    tx.execute(sa.update(acme_account).where(known).values(uri=None))
+    return [None] * len(items)
+
+
 def load_acme_account(conn: Connection, directory: str) -> AcmeAccount | None:
     """Return our account at an authority."""
     query = sa.select(acme_account).where(acme_account.c.directory == directory)
@@ -164,7 +176,7 @@ def keep_certificates(tx: Connection, items: Sequence[NewCertificate]) -> list[N
             "not_before_ms": item.not_before_ms,
             "not_after_ms": item.not_after_ms,
             "renew_ms": item.renew_ms,
-            "ask_ms": None,
+            "ask_ms": item.ask_ms,
             "tried_ms": item.at_ms,
             "next_try_ms": None,
             "failures": 0,
