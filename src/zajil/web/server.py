@@ -38,6 +38,7 @@ _GRACE_SECONDS = 3
 _TOO_SLOW = "no request in time"
 _READS_NOTHING = "answer not read in time"
 _NO_HTTP = "not a request of HTTP"
+_LENGTHS = {b"content-length", b"transfer-encoding"}
 _LEAST_READ = 16 << 10
 """Bytes of an answer that a browser must read in ``reading_seconds``."""
 
@@ -162,6 +163,15 @@ class _Connection(H11Protocol):
         super().data_received(data)
         if self.server_state.is_leaving:
             self.leave()
+
+    def handle_events(self) -> None:
+        """Take requests; behind one of two lengths nothing more is taken."""
+        before = self.cycle
+        super().handle_events()
+        # Attack: request smuggling; a proxy may have found another end than we (RFC 9112 section
+        # 6.3: the chunks count, and the connection ends).
+        if self.cycle is not before and {name for name, _ in self.headers} >= _LENGTHS:
+            self.cycle.keep_alive = False
 
     def leave(self) -> None:
         """Close the connection after the page under way."""
