@@ -185,6 +185,11 @@ def test_a_database_that_does_not_answer_leads_back_to_the_questions(open_folder
          "--smarthost-password-file"),
         (("north.test", "--dir", "{}", "--smarthost", "h.test:0"), "a port is"),
         (("north.test", "--dir", "{}", "--address", "mail.north.test"), "is not an IP address"),
+        (("", "--dir", "{}"), "DOMAIN is empty"),
+        (("north.test", "--dir", ""), "a folder is needed"),
+        (("north.test", "--dir", "{}", "--hostname", " "), "--hostname is empty"),
+        (("north.test", "--dir", "{}", "--password-file", "/dev/null"), "first line is empty"),
+        (("north.test", "--dir", "{}", "--admin", "a@south.test"), "must be in the domain"),
     ],
 )  # fmt: skip
 def test_without_a_terminal_it_never_asks(

@@ -25,6 +25,9 @@ DESK = {"width": 1280, "height": 900}
 WIDTHS = (1280, 640, 390, 320)
 """The widths at which nothing may stick out, in CSS pixels; 320 is WCAG 2.2 criterion 1.4.10."""
 
+AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+"""What axe-core checks."""
+
 _CHROMIUM_FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -195,3 +198,9 @@ _BEYOND = """async () => {
     .map((one) => `${one.tagName} .${one.className} ${one.getBoundingClientRect().right}`)
     .slice(0, 8).concat("scrollWidth " + root.scrollWidth);
 }"""
+
+
+def describe_violation(violation: dict[str, Any]) -> str:
+    """Return the rule of axe-core and the first place that breaks it."""
+    node = violation["nodes"][0]
+    return f"{violation['id']} ({len(violation['nodes'])}): {node['html'][:200]}"

@@ -235,3 +235,27 @@ def test_every_kind_has_sentences(code: str) -> None:
 def test_facts_of_an_older_version_do_no_harm() -> None:
     spoken = speak(AlertCondition(AlertKind.DISK), find_language("en"))
     assert spoken.text.startswith("- are free on the disk of -.")
+
+
+def test_reasons_of_ours_are_in_the_language_of_the_reader() -> None:
+    """What other servers say stays as it is, isolated, and turns nothing around it."""
+    reasons = (
+        "cannot connect to 192.0.2.1: Connection refused (3); not tried yet (2); "
+        "550 no\r\n\u202eBcc: x (4); such <b>user</b> (1)"
+    )
+    facts: dict[str, str | int] = {"count": 10, "oldest_age": 7_200_000, "reasons": reasons}
+    queue = AlertCondition(AlertKind.QUEUE, "", facts)
+    arabic = speak(queue, find_language("ar")).text
+    assert "رُفض الاتصال (3); لم" in arabic
+    assert "Connection refused" not in arabic
+    assert "\u2068such <b>user</b>\u2069 (1)" in arabic
+    english = speak(queue, find_language("en")).text
+    assert reasons.replace("\r\n\u202e", "  ") in english
+    assert all(bad not in arabic + english for bad in ("\u202e", "\n", "\r"))
+    renewal = AlertCondition(
+        AlertKind.RENEWAL,
+        "mail.x.test",
+        {"count": 3, "reason": "cannot reach the authority at https://ca.test/d: time-out"},
+    )
+    french = speak(renewal, find_language("fr")).text
+    assert "impossible de joindre l’autorité à https://ca.test/d : délai dépassé" in french

@@ -15,6 +15,7 @@ from argon2 import PasswordHasher
 
 from zajil.config.load import BadConfiguration, load_configuration
 from zajil.core.domain import BadDomain
+from zajil.core.login_name import BadLogin
 from zajil.net.system import SystemClock
 from zajil.operations.credentials import BadPassword
 from zajil.operations.run import open_admin_store
@@ -166,6 +167,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         ({"domain": "not a domain"}, BadDomain),
         ({"store_url": "postgresql://127.0.0.1:1/none"}, StoreUnavailable),
         ({"store_url": "mysql://x"}, BadConfiguration),
+        ({"login": "with space"}, BadLogin),
         ({"domain": "localhost"}, BadDomain),
         ({"hostname": "192.0.2.1"}, BadDomain),
     ],
@@ -222,7 +224,13 @@ def test_further_options_are_in_the_file(tmp_path: Path) -> None:
     assert load_configuration(file).queue.lifetime_ms == 3 * 86_400_000
 
 
-@pytest.mark.parametrize("wrong", ["queue.lifetme=3d", "queue=3d", "queue.lifetime=soon"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("queue.lifetme=3d", "queue=3d", "queue.lifetime=soon"),
+        *("server.hostname=localhost", "tls.key=/none", "store.url=sqlite"),  # setup asks for them
+    ],
+)
 def test_a_wrong_further_option_changes_nothing(tmp_path: Path, wrong: str) -> None:
     folder = tmp_path / "new"
     with pytest.raises(BadConfiguration):

@@ -251,7 +251,7 @@ class Authority:
         except Exception as error:
             # Attack: the library trusts an answer to have the form that it expects, and fails with
             # whatever happens: RecursionError, OverflowError, AttributeError.
-            raise AuthorityFailed(f"the authority answered oddly: {_oddity(error)}") from error
+            raise AuthorityFailed(f"the authority gave an unexpected answer: {_oddity(error)}") from error
 
 
 def _failed_checks(error: errors.ValidationError) -> str:
@@ -285,7 +285,7 @@ def _one_line(text: str, most: int) -> str:
 
 def _network_problem(error: requests.RequestException, options: AcmeOptions) -> str:
     if isinstance(error, ValueError):  # it was reached
-        return f"the authority answered oddly: {_oddity(error)}"
+        return f"the authority gave an unexpected answer: {_oddity(error)}"
     where = f"cannot reach the authority at {options.directory}"
     if isinstance(error, requests.exceptions.SSLError):
         return f"{where}: its certificate is not trusted (acme.ca_file names further roots)"

@@ -165,7 +165,7 @@ class Orders:
     def _check(self, chain: bytes, name: str, key: HostKeyRow, private_key: bytes) -> None:
         """Refuse what would break every handshake, or be ordered again at once.
 
-        That is junk, and a certificate for another key, another name or another time.
+        That is what is no certificate, and a certificate for another key, another name or another time.
         """
         from zajil.certificates.authority import AuthorityFailed
         from zajil.tls.context import BadCertificate
@@ -177,7 +177,9 @@ class Orders:
             server_context_of(CertificateAndKey(chain, private_key))
             facts = certificate_facts(chain)
         except BadCertificate as error:
-            raise AuthorityFailed(f"the authority issued junk: {error}") from None
+            raise AuthorityFailed(
+                f"the authority issued a certificate that cannot be used: {error}"
+            ) from None
         if name not in [one.lower() for one in facts.names]:
             raise AuthorityFailed("the authority issued a certificate for another name")
         if not facts.not_before_ms - DAY_MS <= now_ms < facts.not_after_ms:

@@ -158,7 +158,7 @@ def read_password(file: Path | None) -> str | None:
     """Return the first line of a file or of standard input; ``None``: no file was given.
 
     Raises:
-        WrongUsage: the file cannot be read.
+        WrongUsage: the file cannot be read, or its first line is empty.
     """
     if file is None:
         return None
@@ -167,4 +167,7 @@ def read_password(file: Path | None) -> str | None:
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise WrongUsage(f"cannot read the password from {file}: {reason}") from None
-    return text.split("\n", 1)[0].rstrip("\r")
+    line = text.split("\n", 1)[0].rstrip("\r")
+    if not line:
+        raise WrongUsage(f"cannot read the password from {file}: its first line is empty")
+    return line

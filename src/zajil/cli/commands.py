@@ -10,11 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 if TYPE_CHECKING:
-    from typer._click import Command
+    from typer._click import Command, Context
 
 PLACES = {
     "setup": "setup:setup",
@@ -47,6 +47,20 @@ PLACES = {
 """Module of ``zajil.cli`` and name in it: a function, or the group of several commands."""
 
 
+class SetupCommand(TyperCommand):
+    """``zajil setup``: the value of ``--web`` can be left out."""
+
+    WEB, ANY_PORT = "--web", "127.0.0.1:0"
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Add the default after a ``--web`` that is last or before another option."""
+        if self.WEB in args:
+            after = args.index(self.WEB) + 1
+            if after == len(args) or args[after].startswith("-"):
+                args = [*args[:after], self.ANY_PORT, *args[after:]]
+        return super().parse_args(ctx, args)
+
+
 class Commands(Mapping[str, "Command"]):
     """All commands, in the order of the help; each is imported when it is asked for."""
 
@@ -61,7 +75,7 @@ class Commands(Mapping[str, "Command"]):
             if isinstance(found, typer.Typer):
                 parent.add_typer(found)
             else:
-                parent.command(name)(found)
+                parent.command(name, cls=SetupCommand if name == "setup" else None)(found)
             self._made[name] = get_group(parent).commands[name]
         return self._made[name]
 

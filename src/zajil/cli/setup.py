@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     from zajil.operations.setup_plan import SetupPlan
 
 
+def _read_path(text: str) -> Path:
+    if not text.strip():
+        raise typer.BadParameter("a folder is needed")
+    return Path(text)
+
+
 def setup(
     context: typer.Context,
     domain: Annotated[
@@ -44,12 +51,17 @@ def setup(
         Path | None,
         typer.Option(
             "--dir",
+            parser=_read_path,
+            metavar="PATH",
             help="Folder for configuration, keys and mail. Default, if Zajil was installed by the "
             f"package of the system: {CONFIGURATION_FOLDER}, and {DATA_FOLDER} for mail.",
         ),
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder for mail. Default: data in --dir.")
+        Path | None,
+        typer.Option(
+            parser=_read_path, metavar="PATH", help="Folder for mail. Default: data in --dir."
+        ),
     ] = None,
     hostname: Annotated[
         str | None, typer.Option(help="Host name of the server. Default: mail. before the domain.")
@@ -117,8 +129,9 @@ def setup(
     web: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS:PORT",
-            help="Ask in the browser, at an address that works once; for instance 127.0.0.1:8025.",
+            metavar="[ADDRESS:PORT]",
+            help="Ask in the browser, at an address that works once. Default: 127.0.0.1 and a free "
+            "port.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -131,6 +144,8 @@ def setup(
 
     Exit status: 0 done, 1 the folder has a server or cannot be written, 2 wrong usage.
     """
+    for number in (signal.SIGHUP, signal.SIGTERM):  # a terminal that is closed: undo what was made
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     given = {
         "domain": domain,
         "folder": None if folder is None else str(folder),
@@ -144,6 +159,16 @@ def setup(
         "user": user,
         **({} if database is None else {"database": "postgresql", "database_url": database}),
     }
+    for name, typed in (
+        ("DOMAIN", domain),
+        ("--hostname", hostname),
+        ("--admin", admin),
+        ("--user", user),
+        ("--smarthost", smarthost),
+        ("--database", database),
+    ):
+        if typed is not None and not typed.strip():
+            raise WrongUsage(f"{name} is empty: leave it out, or give an answer")
     answers = {name: value for name, value in given.items() if value}
     root: Root = context.find_root().obj
     if web is not None:
@@ -242,7 +267,8 @@ def _set_up_at_once(
     addresses = next(one for one in QUESTIONS if one.name == "addresses")
     answers.setdefault("addresses", addresses.default(answers, machine))
     for question in QUESTIONS:
-        if question.name in given and question.name not in ("folder", "admin", "password"):
+        # Whoever gives a password in a file chooses it for a program: its length is checked later.
+        if question.name in given and question.name not in ("folder", "password"):
             answers[question.name] = check_answer(question, given[question.name], answers)
     plan = plan_of(answers, data_dir, login, more)
     if probe:
@@ -282,8 +308,8 @@ def _print_result(plan: SetupPlan, result: SetupResult, *, with_records: bool = 
     print(f"Login name     {account.login}")
     if account.password is not None:
         print(f"Password       {account.password}   (shown only now)")
-    if plan.user is None and os.geteuid() == 0:
-        print("\nWarning: without --user the server runs as root; set server.user to change that.")
+    if os.geteuid() == 0 and plan.user in (None, "root"):
+        print("\nWarning: this server runs as root; set server.user to change that.")
     if with_records:
         print("\nPublish these records in DNS:\n")
         print_records(result.records)

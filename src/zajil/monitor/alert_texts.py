@@ -6,15 +6,24 @@ same ones.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from functools import cache
 from typing import Protocol
 
+from zajil.check.verdict.signals import printable
 from zajil.monitor.conditions import AlertCondition, AlertKind, Fact
 from zajil.tracking.check_names import mark
+from zajil.tracking.reasons import ERROR_PLACES, REASONS, SYSTEM_ERRORS, ReasonReader
+from zajil.tracking.sentences import Sentence
 
+_LONGEST = 2000
+"""Characters of a fact that are shown."""
 _ISOLATE, _POP = "\u2068", "\u2069"
+_COUNTED = re.compile(r"(?<![^;\s])(\S.*?) \((\d+)\)(?=; |\Z)")
+"""One of the most frequent reasons, with its number: ``time-out (3); the mailbox is full (2)``."""
 
 
 class Speaker(Protocol):
@@ -148,14 +157,14 @@ class SpokenAlert:
 def speak(condition: AlertCondition, language: Speaker, zone: tzinfo = UTC) -> SpokenAlert:
     """Return a condition in a language."""
     text = TEXTS[condition.kind]
-    values = {"subject": _isolated(condition.subject, language)}
+    values = {"subject": _isolated(_clean(condition.subject), language)}
     for name, fact in condition.facts.items():
         values[name] = _isolated(_spell(name, fact, language, zone), language)
     return SpokenAlert(
         fill(text.title, language, values),
         fill(text.text, language, values),
         fill(text.advice, language, values),
-        _plain(text.command, {**condition.facts, "subject": condition.subject}),
+        _plain(text.command, {**condition.facts, "subject": _clean(condition.subject)}),
     )
 
 
@@ -173,7 +182,18 @@ def _plain(command: str, values: Mapping[str, Fact]) -> str:
     return command.format_map(_Known({name: str(value) for name, value in values.items()}))
 
 
+def _clean(text: str) -> str:
+    # Security: what other servers and DNS say has no line of its own and turns nothing around it.
+    return printable(" ".join(text.split()), _LONGEST)
+
+
 def _spell(name: str, fact: Fact, language: Speaker, zone: tzinfo) -> str:
+    if name == "reason":
+        return _tell_reason(_clean(str(fact)), language)
+    if name == "reasons":
+        return _COUNTED.sub(
+            lambda found: f"{_tell_reason(found[1], language)} ({found[2]})", _clean(str(fact))
+        )
     if isinstance(fact, int):
         if name.endswith("_bytes"):
             return language.size(fact)
@@ -181,7 +201,31 @@ def _spell(name: str, fact: Fact, language: Speaker, zone: tzinfo) -> str:
             return language.duration(fact)
         if name.endswith("_ms"):
             return spell_moment(fact, language, zone)
-    return str(fact)
+    return _clean(str(fact))
+
+
+def _tell_reason(reason: str, language: Speaker) -> str:
+    """Return a reason of ours in a language; replies of others as they are."""
+    sentences = _reader().read(reason)
+    told = [_tell(one, language) for one in sentences]
+    return " ".join(told) if told else _isolated(reason, language)
+
+
+def _tell(sentence: Sentence, language: Speaker) -> str:
+    values: dict[str, str] = {}
+    for name, value in sentence.values.items():
+        if isinstance(value, Sentence):
+            values[name] = _tell(value, language).removesuffix(".")
+        elif name in ERROR_PLACES and value in SYSTEM_ERRORS:
+            values[name] = language.gettext(str(value))
+        else:
+            values[name] = _isolated(str(value), language)
+    return fill(sentence.text, language, values)
+
+
+@cache
+def _reader() -> ReasonReader:
+    return ReasonReader(REASONS)
 
 
 def spell_moment(at_ms: int, language: Speaker, zone: tzinfo = UTC) -> str:

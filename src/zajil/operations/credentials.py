@@ -68,8 +68,8 @@ def _letters(text: str) -> str:
     return "".join(letter for letter in text.casefold() if letter.isalpha())
 
 
-def hash_password(password: str) -> str:
-    """Return the argon2id hash in PHC form; takes 64 MiB and tens of milliseconds.
+def prepare_usable(password: str) -> str:
+    """Return a password as it is hashed.
 
     Raises:
         BadPassword: shorter than ``SHORTEST`` characters, longer than ``LONGEST``, or with
@@ -78,9 +78,18 @@ def hash_password(password: str) -> str:
     if not SHORTEST <= len(password) <= LONGEST:
         raise BadPassword(f"a password must have {SHORTEST} to {LONGEST} characters")
     try:
-        prepared = prepare_password(password)
+        return prepare_password(password)
     except UnusablePassword as error:
         raise BadPassword(str(error)) from None
+
+
+def hash_password(password: str) -> str:
+    """Return the argon2id hash in PHC form; takes 64 MiB and tens of milliseconds.
+
+    Raises:
+        BadPassword: as ``prepare_usable``.
+    """
+    prepared = prepare_usable(password)
     # RFC 9106 section 4, the second recommendation: 64 MiB, three passes, four lanes.
     return PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY).hash(prepared)
 

@@ -16,21 +16,34 @@ from pathlib import Path
 from zajil.config.kinds import DATABASE_SCHEMES
 from zajil.config.places import CONFIGURATION_FOLDER, USER, is_system_package
 from zajil.core.address import parse_address
-from zajil.core.domain import to_ascii
+from zajil.core.domain import to_ascii, to_unicode
 from zajil.core.errors import Invalid
 from zajil.net.own_addresses import has_ipv6
 from zajil.net.port_owner import can_listen
-from zajil.operations.credentials import LONGEST, SHORTEST, BadPassword
+from zajil.operations.credentials import check_strength, prepare_usable
 from zajil.operations.run import find_user
 from zajil.operations.setup_plan import CONFIGURATION_NAME, require_public
 from zajil.tls.context import server_context
+from zajil.tracking.check_names import mark
 
 Answers = Mapping[str, str]
 """Name of a question to the answer as it is kept; ``""``: none was wanted."""
 
 
 class BadAnswer(Invalid):
-    """An answer cannot be used; the text is one sentence for the operator."""
+    """An answer cannot be used.
+
+    Args:
+        text: one sentence for the operator, a key of the catalogs.
+        facts: fill its places.
+    """
+
+    def __init__(self, text: str, **facts: str) -> None:
+        sentence = text.format(**facts).removesuffix(".")
+        # On the command line, an error is not a sentence of its own.
+        super().__init__(sentence if text[0] == "{" else sentence[0].lower() + sentence[1:])
+        self.text = text
+        self.facts: Mapping[str, str] = facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +91,13 @@ def check_folder(text: str, _answers: Answers) -> str:
     """Return the whole path of a folder that holds no server yet."""
     folder = Path(text).expanduser().absolute()
     if (folder / CONFIGURATION_NAME).exists():
-        raise BadAnswer(f"{folder} already contains a server: {CONFIGURATION_NAME} is there")
+        raise BadAnswer(
+            mark("{folder} already contains a server: {name} is there."),
+            folder=str(folder),
+            name=CONFIGURATION_NAME,
+        )
     if folder.exists() and not folder.is_dir():
-        raise BadAnswer(f"{folder} is not a folder")
+        raise BadAnswer(mark("{folder} is not a folder."), folder=str(folder))
     return str(folder)
 
 
@@ -103,10 +120,14 @@ def check_addresses(text: str, _answers: Answers) -> str:
         try:
             address = str(ip_address(word.strip("[]")))
         except ValueError:
-            raise BadAnswer(f"{word} is not an IP address") from None
+            raise BadAnswer(mark("{word} is not an IP address."), word=word) from None
         error = can_listen(address, 0)
         if error is not None:
-            raise BadAnswer(f"{address} is not an address of this machine: {error.strerror}")
+            raise BadAnswer(
+                mark("{address} is not an address of this machine: {error}."),
+                address=address,
+                error=error.strerror or str(error),
+            )
         found.append(address)
     return " ".join(dict.fromkeys(found))
 
@@ -117,7 +138,11 @@ def check_file(text: str, _answers: Answers) -> str:
     try:
         path.read_bytes()
     except OSError as error:
-        raise BadAnswer(f"cannot read {path}: {error.strerror}") from None
+        raise BadAnswer(
+            mark("Cannot read {path}: {error}."),
+            path=str(path),
+            error=error.strerror or str(error),
+        ) from None
     return str(path)
 
 
@@ -139,7 +164,7 @@ def check_host(text: str, _answers: Answers) -> str:
 def check_port(text: str, _answers: Answers) -> str:
     """Return a port."""
     if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536):
-        raise BadAnswer("a port is a number from 1 to 65535")
+        raise BadAnswer(mark("A port is a number from 1 to 65535."))
     return str(int(text))
 
 
@@ -147,7 +172,10 @@ def check_admin(text: str, answers: Answers) -> str:
     """Return an address of the domain; a local part is enough."""
     address = parse_address(text if "@" in text else f"{text}@{answers['domain']}")
     if address.domain != answers["domain"]:
-        raise BadAnswer(f"the first account must be in the domain {answers['domain']}")
+        raise BadAnswer(
+            mark("The first account must be in the domain {domain}."),
+            domain=to_unicode(answers["domain"]),
+        )
     return address.unicode
 
 
@@ -155,19 +183,22 @@ def check_contact(text: str, _answers: Answers) -> str:
     """Return a mail address that an authority can use."""
     address = parse_address(text)
     if not address.is_ascii:
-        raise BadAnswer("the authority needs an address in ASCII")
+        raise BadAnswer(mark("The authority needs an address in ASCII."))
     return str(address)
 
 
-def check_password(text: str, _answers: Answers) -> str:
-    """Return a password of a usable length."""
-    if not SHORTEST <= len(text) <= LONGEST:
-        raise BadPassword(f"a password must have {SHORTEST} to {LONGEST} characters")
+def check_password(text: str, answers: Answers) -> str:
+    """Return a password that a person may choose."""
+    check_strength(text, [answers.get("admin", "")])
+    prepare_usable(text)
     return text
 
 
 def check_database(text: str, _answers: Answers) -> str:
     """Return the address of a PostgreSQL database."""
     if not text.startswith(DATABASE_SCHEMES):
-        raise BadAnswer("the address of a PostgreSQL database is postgresql://user@host/name")
+        raise BadAnswer(
+            mark("The address of a PostgreSQL database is {example}."),
+            example="postgresql://user@host/name",
+        )
     return text

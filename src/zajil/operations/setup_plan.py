@@ -23,6 +23,22 @@ CONFIGURATION_NAME = "zajil.toml"
 DATA, CERTIFICATE, KEY = "data", "tls/certificate.pem", "tls/key.pem"
 SECRETS = {"store.url": "database.url", "smarthost.password": "smarthost.password"}
 """Options that are kept in files of their own, which only the server may read."""
+OPTIONS_OF_SETUP = {
+    "server.hostname": "--hostname",
+    "server.data_dir": "--data-dir",
+    "server.user": "--user",
+    "tls.certificate": "--certificate",
+    "tls.key": "--key",
+    "acme.directory": "--acme-directory",
+    "acme.contact": "--acme-contact",
+    "acme.agree_terms": "--acme-agree-terms",
+    "smarthost.host": "--smarthost",
+    "smarthost.port": "--smarthost",
+    "smarthost.login": "--smarthost-login",
+    "smarthost.password": "--smarthost-password-file",
+    "store.url": "--database",
+}
+"""Options of the configuration that setup checks, with its own option for each."""
 PORTS = {
     Service.SMTP: 25,
     Service.SUBMISSION: 587,
@@ -207,7 +223,7 @@ def further_options(overrides: Sequence[str]) -> dict[str, Any]:
     """Return options that were given as ``KEY=VALUE``.
 
     Raises:
-        BadConfiguration: one has another form, or there is no such option.
+        BadConfiguration: one has another form, there is no such option, or setup asks for it.
     """
     found: dict[str, Any] = {}
     for override in overrides:
@@ -215,6 +231,8 @@ def further_options(overrides: Sequence[str]) -> dict[str, Any]:
         option = apply_override(tree, override)
         if option not in option_names():
             raise BadConfiguration("--set", option, "there is no such option")
+        if option in OPTIONS_OF_SETUP:
+            raise BadConfiguration("--set", option, f"setup needs {OPTIONS_OF_SETUP[option]}")
         value: Any = tree
         for part in option.split("."):
             value = value[part]

@@ -87,9 +87,10 @@ def check_answer(question: SetupQuestion, typed: str, answers: Answers) -> str:
     if not text:
         if question.optional:
             return ""
-        raise BadAnswer("an answer is needed")
+        raise BadAnswer(mark("An answer is needed."))
     if question.choices and text not in [value for value, _ in question.choices]:
-        raise BadAnswer(f"choose {' or '.join(value for value, _ in question.choices)}")
+        values = ", ".join(value for value, _ in question.choices)
+        raise BadAnswer(mark("Choose one of these: {values}."), values=values)
     return question.check(text, answers)
 
 

@@ -291,9 +291,51 @@ REASONS = (
     mark("The message was classified as junk."),
     mark("The message passed the checks."),
     mark("on hold: the stored data of this recipient cannot be read ({error})"),
+    mark("not tried yet"),
+    # Certificates (ACME)
+    mark("cannot reach the authority at {url}: {error}"),
+    mark("the authority could not verify the name by {detail}"),
+    mark("the authority did not finish in time"),
+    mark("the authority gave an unexpected answer: {error}"),
+    mark("the authority issued a certificate that cannot be used: {error}"),
+    mark("the authority issued a certificate for another key"),
+    mark("DNS does not answer for {name}"),
+    mark("there is no A or AAAA record of {name}"),
+    mark("{name} leads to {words}, which is not an address of {host}"),
+    mark("the authority requires an external account: set acme.eab_key_id and acme.eab_hmac_key"),
+    mark("the authority offers no {method} for this name, only {detail}"),
 )
 """Patterns of the reasons that events hold; a dot at the end and the case of the first letter may
 differ."""
+
+
+SYSTEM_ERRORS = frozenset(
+    {
+        mark("Address already in use"),
+        mark("Cannot assign requested address"),
+        mark("Connection refused"),
+        mark("Connection reset by peer"),
+        mark("Connection timed out"),
+        mark("Disk quota exceeded"),
+        mark("File exists"),
+        mark("Input/output error"),
+        mark("Is a directory"),
+        mark("Network is unreachable"),
+        mark("No route to host"),
+        mark("No space left on device"),
+        mark("No such file or directory"),
+        mark("Not a directory"),
+        mark("Operation not permitted"),
+        mark("Permission denied"),
+        mark("Read-only file system"),
+        mark("Too many open files"),
+        mark("its certificate is not trusted (acme.ca_file names further roots)"),
+        mark("time-out"),
+    }
+)
+"""What the operating system says of a failure (``strerror``), and our client of an authority; keys
+of the catalogs. They stand in the places ``ERROR_PLACES`` of sentences."""
+ERROR_PLACES = frozenset({"error", "reason"})
 
 
 class ReasonReader:

@@ -35,7 +35,7 @@ from zajil.store.people.sessions import WebSession
 from zajil.tracking.audit_sentences import describe_actor, describe_change
 from zajil.tracking.check_names import CHECK_NAMES
 from zajil.tracking.journey import readable
-from zajil.tracking.reasons import REASONS, ReasonReader
+from zajil.tracking.reasons import ERROR_PLACES, REASONS, SYSTEM_ERRORS, ReasonReader
 from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import tone_of_state
 from zajil.web.avatars import hue, initial
@@ -364,7 +364,9 @@ def _told(context: Context, sentence: Sentence) -> Markup:
             values[name] = escape(language.number(value))
         elif name == "check":
             values[name] = escape(language.gettext(CHECK_NAMES.get(str(value), str(value))))
-        elif name == "mailbox" and value in _ROLE_MAILBOXES:
+        elif (name == "mailbox" and value in _ROLE_MAILBOXES) or (
+            name in ERROR_PLACES and value in SYSTEM_ERRORS
+        ):
             values[name] = escape(language.gettext(str(value)))
         else:
             is_name = " " not in str(value) or _BOTH_FORMS.match(str(value))

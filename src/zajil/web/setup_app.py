@@ -33,9 +33,10 @@ from zajil.operations.setup import SetupResult, set_up
 from zajil.operations.setup_answers import BadAnswer, Machine
 from zajil.operations.setup_plan import SetupPlan
 from zajil.operations.setup_questions import QUESTIONS, check_answer, given_folder, plan_of
+from zajil.tracking.check_names import mark
 from zajil.tracking.sentences import Sentence
 from zajil.web.page import THEMES, Site
-from zajil.web.security import SecurityHeaders, local_path
+from zajil.web.security import SecurityHeaders, is_same_site, local_path
 from zajil.web.setup_errors import Explained, explain
 from zajil.web.two_ends import SidesPages
 
@@ -64,6 +65,9 @@ class _State:
     """What the one visitor has done so far."""
 
     answers: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, Explained] = field(default_factory=dict)
+    """By question; ``""``: of all."""
+    probes: Sequence[Probe] = ()
     plan: SetupPlan | None = None
     result: SetupResult | None = None
 
@@ -98,6 +102,7 @@ class SetupPages:
                 Route("/start/{token}", self._start),
                 Route("/", self._ask),
                 Route("/", self._answer, methods=["POST"]),
+                Route("/test", self._test),
                 Route("/write", self._write, methods=["POST"]),
                 Route("/done", self._done),
                 Route("/end", self._end, methods=["POST"]),
@@ -129,21 +134,34 @@ class SetupPages:
             return self._refuse(request)
         if self._state.result is not None:
             return RedirectResponse("/done", 303)
-        return self._show_questions(request, {})
+        return self._show_questions(request)
 
     async def _answer(self, request: Request) -> Response:
-        """Check all answers; test the machine if they are usable."""
+        """Check all answers; test the machine if they are usable.
+
+        What comes of it is another page, so that the browser can go back to it and load it again.
+        """
         if not self._is_visitor(request) or self._state.result is not None:
             return self._refuse(request)
-        answers, errors = self._read(await request.form())
-        self._state.answers = answers
-        if errors:
-            return self._show_questions(request, errors, 422)
-        self._state.plan = plan_of(answers, more=self._more)
-        try:
-            probes = await self._tools.probe(self._state.plan)
-        except ZajilError as error:
-            return self._show_questions(request, {"": explain(error)}, 422)
+        state = self._state
+        state.plan = None
+        state.answers, state.errors = self._read(await request.form())
+        if not state.errors:
+            plan = plan_of(state.answers, more=self._more)
+            try:
+                state.probes = await self._tools.probe(plan)
+                state.plan = plan
+            except ZajilError as error:
+                state.errors = {"": explain(error)}
+        return RedirectResponse("/" if state.errors else "/test", 303)
+
+    async def _test(self, request: Request) -> Response:
+        """Show what was found on the machine."""
+        if not self._is_visitor(request):
+            return self._refuse(request)
+        if self._state.result is not None or self._state.plan is None:
+            return RedirectResponse("/", 303)
+        probes = self._state.probes
         return self._show(
             request,
             "setup_test.html",
@@ -167,7 +185,8 @@ class SetupPages:
                         set_up, plan, tools.clock, tools.random
                     )
                 except ZajilError as error:
-                    return self._show_questions(request, {"": explain(error)}, 422)
+                    self._state.errors = {"": explain(error)}
+                    return RedirectResponse("/", 303)
         return RedirectResponse("/done", 303)
 
     async def _done(self, request: Request) -> Response:
@@ -220,7 +239,7 @@ class SetupPages:
                 typed = typed or question.default(answers, self._tools.machine)
                 answers[question.name] = check_answer(question, typed, answers)
                 if question.name == "password" and typed != str(form.get("again", "")):
-                    raise BadAnswer("these are two different passwords")
+                    raise BadAnswer(mark("These are two different passwords."))
             except KeyError:  # an answer before it could not be used
                 continue
             except ZajilError as error:
@@ -238,6 +257,9 @@ class SetupPages:
         sent = request.cookies.get(_COOKIE, "")
         if self._cookie is None or self._is_over():
             return False
+        # Security: the browser sends the cookie with forms of all ports of this machine.
+        if request.method == "POST" and not is_same_site(request):
+            return False
         return hmac.compare_digest(sent.encode(), self._cookie.encode())
 
     def _refuse(self, request: Request) -> Response:
@@ -245,10 +267,8 @@ class SetupPages:
         response.status_code = 403
         return response
 
-    def _show_questions(
-        self, request: Request, errors: dict[str, Explained], status: int = 200
-    ) -> Response:
-        machine, answers = self._tools.machine, self._state.answers
+    def _show_questions(self, request: Request) -> Response:
+        machine, answers, errors = self._tools.machine, self._state.answers, self._state.errors
         questions = [
             one
             for one in QUESTIONS
@@ -264,7 +284,7 @@ class SetupPages:
         response = self._show(
             request, "setup.html", questions=questions, values=values, errors=errors
         )
-        response.status_code = status
+        response.status_code = 422 if errors else 200
         return response
 
     def _show(self, request: Request, template: str, **context: object) -> HTMLResponse:

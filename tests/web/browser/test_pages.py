@@ -16,7 +16,18 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 import zajil.web
-from kit.browser import DESK, PHONE, WIDTHS, Person, log_in, new_person, what_sticks_out, window
+from kit.browser import (
+    AXE_RULES,
+    DESK,
+    PHONE,
+    WIDTHS,
+    Person,
+    describe_violation,
+    log_in,
+    new_person,
+    what_sticks_out,
+    window,
+)
 from kit.lab_process import LabDomain
 from kit.real_mails import everyday_mails, hostile, mail
 
@@ -151,8 +162,8 @@ def faults_of(page: Any, reader: Person, pages: dict[str, str]) -> dict[str, lis
         weights.clear()
         page.goto(path)
         found = weights.faults()
-        violations = axe.run(page, options=_RULES).response["violations"]
-        found += [describe(one) for one in violations if one["impact"] in _SEVERE]
+        violations = axe.run(page, options=AXE_RULES).response["violations"]
+        found += [describe_violation(one) for one in violations if one["impact"] in _SEVERE]
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
             if beyond := what_sticks_out(page):
@@ -163,13 +174,6 @@ def faults_of(page: Any, reader: Person, pages: dict[str, str]) -> dict[str, lis
     return faults
 
 
-def describe(violation: dict[str, Any]) -> str:
-    """Return the rule and the first place that breaks it."""
-    node = violation["nodes"][0]
-    return f"{violation['id']} ({len(violation['nodes'])}): {node['html'][:200]}"
-
-
-_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 _MOST_BYTES = 150_000
 _MOST_SCRIPT_BYTES = 60_000
 _EDITOR = re.compile(r"squire|editor\.", re.IGNORECASE)
