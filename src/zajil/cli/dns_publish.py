@@ -90,8 +90,8 @@ def _print_plan(planned: Sequence[PlannedChange]) -> None:
         print(f"  {_TITLES[one.step]:<8} {record.type:<5} {record.name}  {printable(value)}")
         for text in one.existing:
             print(f"           {'':<5} is now: {printable(text)}")
-        if one.step == "leave":
-            print(f"           {'':<5} It is not of this server: replace it yourself if it is old.")
+        if one.note:
+            print(f"           {'':<5} {printable(one.note)}")
     if planned:
         print()
 
@@ -104,4 +104,5 @@ def _to_dict(one: PlannedChange) -> dict[str, object]:
         "type": one.record.type,
         "value": one.value,
         "existing": list(one.existing),
+        "note": one.note,
     }

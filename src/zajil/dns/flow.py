@@ -35,7 +35,7 @@ class Question:
     name: str
     """ASCII (A-labels), without a final dot."""
     type: str
-    """``A``, ``AAAA``, ``MX``, ``TXT``, ``PTR``, ``TLSA``, ``SRV``, ``NS``, ``CAA``."""
+    """``A``, ``AAAA``, ``MX``, ``TXT``, ``PTR``, ``TLSA``, ``SRV``, ``NS``, ``CAA``, ``CNAME``."""
 
 
 @value_class(frozen=True, slots=True, kw_only=True)

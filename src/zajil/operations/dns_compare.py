@@ -45,7 +45,7 @@ def _is_same_kind(wanted: str, found: str) -> bool:
         return True
     first = wanted.split(maxsplit=1)[0].rstrip(";").casefold()
     if first == "v=dkim1":  # RFC 6376 section 3.6.1: v= may be left out
-        return True
+        return not found.casefold().startswith("v=") or found.casefold().startswith(first)
     return found.casefold().startswith(first)
 
 
@@ -63,7 +63,7 @@ def _normal(record: DnsRecord, value: str) -> str:
     if record.type == "CAA":  # the path of an account's URL has its case
         return "".join(value.split())
     tags = {
-        name.strip(): rest.strip()
+        name.strip().casefold(): rest.strip()
         for name, equals, rest in (part.partition("=") for part in value.split(";"))
         if equals
     }

@@ -9,7 +9,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from zajil.dns.flow import Resolve, run_flow
@@ -33,6 +33,8 @@ class PlannedChange:
     """To be written; of TXT: the joined strings without quotes."""
     existing: tuple[str, ...] = ()
     """What is there now, where it matters."""
+    note: str = ""
+    """Why it is not written, and what to do; one sentence in English."""
 
 
 async def plan_changes(
@@ -61,12 +63,41 @@ async def plan_changes(
             zones[record.name] = await run_flow(find_zone(record.name), resolve)
         zone = zones[record.name]
         if zone is None:
-            planned.append(PlannedChange("by hand", record, None, value))
+            planned.append(PlannedChange("by hand", record, None, value, note=_NO_ZONE))
             continue
         change = _compare(record, zone, provider)
         if change is not None:
             planned.append(change)
-    return planned
+    return [_hold_back(change, planned, zones, provider) for change in planned]
+
+
+_NO_ZONE = "DNS does not say which zone this name is in: register the domain, or repair its zone."
+_NOT_OURS = "It is not of this server: replace it yourself if it is old."
+_SEVERAL = "Only one may stand there: remove the others yourself."
+_ALIAS = "Nothing can stand beside a CNAME: remove that, or write this at the name it leads to."
+
+
+def _hold_back(
+    change: PlannedChange,
+    planned: Sequence[PlannedChange],
+    zones: Mapping[str, str | None],
+    provider: Provider,
+) -> PlannedChange:
+    """Leave out an MX record whose host will have no address: servers refuse the whole update."""
+    host = change.value.rpartition(" ")[2].removesuffix(".")
+    if change.record.type != "MX" or change.step != "add" or host not in zones:
+        return change
+    zone = zones[host]
+    is_planned = any(
+        one.step == "add" and one.record.name == host and one.record.type in ("A", "AAAA")
+        for one in planned
+    )
+    if is_planned or zone is None:
+        return change
+    if any(provider.list_records(zone, host, kind) for kind in ("A", "AAAA")):
+        return change
+    note = f"{host} has no address yet: publish its A or AAAA record first, then repeat this."
+    return replace(change, step="by hand", note=note)
 
 
 def apply_changes(planned: Sequence[PlannedChange], provider: Provider) -> int:
@@ -118,13 +149,19 @@ def _compare(record: DnsRecord, zone: str, provider: Provider) -> PlannedChange 
             for one in provider.list_records(zone, record.name, kind)
         ]
         if own:  # a name with an alias has nothing else (RFC 1034 section 3.6.2)
-            return PlannedChange("leave", record, zone, value, tuple(own))
+            return PlannedChange("leave", record, zone, value, tuple(own), _NOT_OURS)
     if not same_kind:
+        alias = provider.list_records(zone, record.name, "CNAME") if record.type != "CNAME" else []
+        if alias:
+            existing = tuple(f"CNAME {one.value}" for one in alias)
+            return PlannedChange("leave", record, zone, value, existing, _ALIAS)
         return PlannedChange("add", record, zone, value)
     if record.type == "TLSA":  # the key of another server of the name, or an old one of ours
         return PlannedChange("add", record, zone, value, same_kind)
-    if record.type != "TXT" or len(same_kind) > 1:
-        return PlannedChange("leave", record, zone, value, same_kind)
+    if record.type != "TXT":
+        return PlannedChange("leave", record, zone, value, same_kind, _NOT_OURS)
+    if len(same_kind) > 1:
+        return PlannedChange("leave", record, zone, value, same_kind, _SEVERAL)
     if value.startswith("v=spf1 "):
         merged = merge_spf(value, same_kind[0])
         if merged == same_kind[0]:

@@ -47,13 +47,34 @@ class DynamicUpdates:
 
     def list_records(self, zone: str, name: str, kind: str) -> list[ZoneRecord]:
         """Ask the server itself, with the key (``Provider.list_records``)."""
+        found = self._list(zone, name, kind)
+        # A name that is not there is answered with the records of a wildcard above it.
+        is_doubtful = bool(found) and any(
+            self._list(zone, above, kind) for above in _wildcards(zone, name)
+        )
+        return [] if is_doubtful and not self._has(zone, name, kind) else found
+
+    def _has(self, zone: str, name: str, kind: str) -> bool:
+        """Ask with an update that changes nothing: its condition (RFC 2136) knows no wildcards."""
+        update = dns.update.UpdateMessage(zone, keyring=self._keys, keyalgorithm=self._algorithm)
+        update.present(dns.name.from_text(name), kind)
+        response = self._ask(update, zone, {dns.rcode.NOERROR, dns.rcode.NXRRSET})
+        return response.rcode() == dns.rcode.NOERROR
+
+    def _list(self, zone: str, name: str, kind: str) -> list[ZoneRecord]:
+        return [
+            ZoneRecord(name, kind, _value(rdata), ttl)
+            for ttl, rdata in self._rdatas(zone, name, kind)
+        ]
+
+    def _rdatas(self, zone: str, name: str, kind: str) -> list[tuple[int, dns.rdata.Rdata]]:
         query = dns.message.make_query(name, kind)
         query.flags &= ~dns.flags.RD
         query.use_tsig(self._keys, algorithm=self._algorithm)
         response = self._ask(query, zone, {dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
         wanted = dns.rdatatype.from_text(kind)
         return [
-            ZoneRecord(name, kind, _value(rdata), rrset.ttl)
+            (rrset.ttl, rdata)
             for rrset in response.answer
             if rrset.rdtype == wanted and rrset.name == dns.name.from_text(name)
             for rdata in rrset
@@ -64,30 +85,72 @@ class DynamicUpdates:
         update = dns.update.UpdateMessage(zone, keyring=self._keys, keyalgorithm=self._algorithm)
         try:
             for record in remove:
-                update.delete(dns.name.from_text(record.name), _rdata(record))
+                # As it stands there: the strings of a TXT record can be split in any way.
+                for _, rdata in self._rdatas(zone, record.name, record.type):
+                    if _value(rdata) == record.value:
+                        update.delete(dns.name.from_text(record.name), rdata)
             for record in add:
                 update.add(dns.name.from_text(record.name), self._ttl_seconds, _rdata(record))
         except dns.exception.DNSException as error:
             raise ProviderFailed(f"the records of {zone} cannot be written: {error}") from None
         self._ask(update, zone, {dns.rcode.NOERROR})
+        # RFC 2136 section 3.4.2.2: what cannot stand beside a CNAME is left out without an error.
+        for record in add:
+            if not any(
+                rdata == _rdata(record) for _, rdata in self._rdatas(zone, record.name, record.type)
+            ):
+                raise ProviderFailed(
+                    f"{self._where} accepted the change of {zone}, but there is no record "
+                    f"{record.name} {record.type} {record.value}"
+                )
+
+    @property
+    def _where(self) -> str:
+        return f"the name server {self._address} port {self._port}"
 
     def _ask(
         self, message: dns.message.Message, zone: str, good: set[dns.rcode.Rcode]
     ) -> dns.message.Message:
-        where = f"the name server {self._address} port {self._port}"
+        where = self._where
         try:
             response = dns.query.tcp(
                 message, self._address, port=self._port, timeout=_TIMEOUT_SECONDS
             )
+        except dns.tsig.PeerBadTime:
+            raise ProviderFailed(
+                f"{where} refused the TSIG key: the clocks of both computers differ by more than "
+                "five minutes (BADTIME)"
+            ) from None
         except dns.tsig.PeerError as error:
-            raise ProviderFailed(f"{where} refused the TSIG key: {error}") from None
+            raise ProviderFailed(
+                f"{where} refused the TSIG key: {error}. Compare name, algorithm and secret in "
+                "dns_provider.options with its configuration"
+            ) from None
         except (OSError, EOFError, dns.exception.DNSException) as error:
             reason = str(error) or type(error).__name__
             raise ProviderFailed(f"{where} does not answer: {reason}") from None
         if response.rcode() not in good:
             code = dns.rcode.to_text(response.rcode())
-            raise ProviderFailed(f"{where} refused the request for {zone}: {code}")
+            likely = _LIKELY.get(response.rcode(), "see its log")
+            raise ProviderFailed(f"{where} refused the request for {zone}: {code} ({likely})")
         return response
+
+
+_LIKELY = {
+    dns.rcode.REFUSED: "the key may not change these records, or the zone would not be right "
+    "afterwards, for instance with an MX record whose host has no address: its log says which",
+    dns.rcode.NOTAUTH: "it is not the primary server of this zone",
+    dns.rcode.SERVFAIL: "it cannot write the zone: its log says why",
+    dns.rcode.NOTIMP: "it takes no dynamic updates",
+}
+"""What a refusal usually means."""
+
+
+def _wildcards(zone: str, name: str) -> list[str]:
+    """Return the wildcards that can answer for a name of a zone, the nearest first."""
+    labels = name.removesuffix(zone).rstrip(".").split(".")[1:]
+    above = [".".join([*labels[at:], zone]) for at in range(len(labels) + 1)]
+    return [] if name == zone else [f"*.{one}" for one in above]
 
 
 def _address(text: str) -> tuple[str, int]:

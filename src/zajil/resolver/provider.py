@@ -76,10 +76,13 @@ def find_zone(name: str) -> Flow[str | None]:
     for at in range(len(labels) - 1):
         zone = ".".join(labels[at:])
         answer = yield Question(zone, "NS")
-        if answer.outcome is Outcome.FOUND:
-            return zone
-        if answer.outcome is Outcome.FAILED:
-            return None
+        if answer.outcome not in (Outcome.FOUND, Outcome.FAILED):
+            continue
+        # The answer for an alias is that of its target; a zone is never an alias.
+        alias = yield Question(zone, "CNAME")
+        if alias.outcome is Outcome.FOUND:
+            continue
+        return zone if answer.outcome is Outcome.FOUND else None
     return None
 
 

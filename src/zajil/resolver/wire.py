@@ -34,7 +34,7 @@ without an end, one mail could keep a worker busy for half a minute."""
 
 _HEADER_SIZE = 12
 
-_KINDS = ("A", "AAAA", "MX", "TXT", "PTR", "TLSA", "SRV", "NS", "CAA")
+_KINDS = ("A", "AAAA", "MX", "TXT", "PTR", "TLSA", "SRV", "NS", "CAA", "CNAME")
 _TYPES = {name: dns.rdatatype.from_text(name) for name in _KINDS}
 
 
@@ -215,6 +215,7 @@ _SHOW: dict[str, Callable[[Any], str]] = {
     "PTR": lambda rdata: _text(rdata.target),
     "TXT": lambda rdata: b"".join(rdata.strings).decode("latin-1"),
     "NS": lambda rdata: _text(rdata.target),
+    "CNAME": lambda rdata: _text(rdata.target),
     "CAA": lambda rdata: (
         f'{rdata.flags} {rdata.tag.decode("latin-1")} "{rdata.value.decode("latin-1")}"'
     ),
