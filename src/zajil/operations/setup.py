@@ -207,7 +207,8 @@ def _fill_store(
     with suppress(StoreExists):  # an empty one, left by a setup with PostgreSQL that failed
         make_store(configuration)
     with open_admin_store(configuration) as store:
-        if store.read_now(list_accounts) or store.read_now(list_domains):
+        accounts, domains = store.read_now(list_accounts), store.read_now(list_domains)
+        if accounts or domains:
             raise AlreadySetUp(
                 "the database already contains a server; nothing was changed. Use an empty one"
             )
