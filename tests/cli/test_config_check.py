@@ -115,6 +115,8 @@ def test_roots_of_logos(check: Run, folder: Path) -> None:
         (("listen.http=[]",), "listen.http: acme.challenge = 'http-01' needs it"),
         (("acme.challenge=tls-alpn-01", "listen.https=[]"), "listen.https: acme.challenge"),
         ((), "is self-signed and has priority over a certificate of the authority"),
+        (("acme.directory=http://ca.test/dir",), "acme.directory: it must begin with https://"),
+        (("acme.ca_file=/nowhere.pem",), "acme.ca_file: cannot read /nowhere.pem"),
     ],
 )
 def test_what_an_authority_needs(settings: tuple[str, ...], reason: str, check: Run) -> None:
@@ -184,6 +186,34 @@ def test_an_option_that_means_nothing(setting: str, status: int, reason: str, ch
 @pytest.mark.parametrize("url", ["https://mail.example.org", "http://[2001:db8::1]:8080/"])
 def test_an_address_of_pages(url: str, check: Run) -> None:
     assert check(f"web.url={url}")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [
+        ("nonsense", "{token='x'}", "dns-lexicon knows no provider 'nonsense'"),
+        ("rfc2136", "{server='ns1', key='k', secret='AAAA'}", "'ns1' is not ADDRESS"),
+        ("rfc2136", "{server='192.0.2.1', key='k', secret='!'}", "secret is not base64"),
+    ],
+)
+def test_a_provider_of_dns_that_cannot_be_used(
+    name: str, options: str, reason: str, check: Run
+) -> None:
+    status, _, err = check(f"dns_provider.name={name}", f"dns_provider.options={options}")
+    assert (status, reason in err) == (1, True)
+
+
+def test_an_address_that_nobody_has(check: Run) -> None:
+    """Alerts may go to others; an echo account is one of ours."""
+    settings = ("alerts.to=['ops@north.test', 'x@other.test']", "mail.echo_accounts=['e@far.test']")
+    status, _, err = check(*settings)
+    assert status == 0
+    assert "alerts.to: nobody here has the address ops@north.test" in err
+    assert "mail.echo_accounts: nobody here has the address e@far.test" in err
+    assert "x@other.test" not in err
+    assert (
+        check("alerts.to=['admin@north.test']", "mail.echo_accounts=['admin@north.test']")[2] == ""
+    )
 
 
 @pytest.mark.parametrize(

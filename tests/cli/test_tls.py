@@ -80,6 +80,9 @@ def test_names_of_an_authority_say_what_they_wait_for(run: Run, server: Path) ->
     assert run(*ACME, "tls", "renew", name.upper())[0] == 0
     status, _, error = run(*ACME, "tls", "renew", "none.north.test")
     assert (status, "there is no certificate for none.north.test" in error) == (1, True)
+    status, _, error = run("tls", "renew", name)
+    assert (status, "acme.directory is not set" in error) == (1, True)
+    assert f"A new certificate for {name} was requested." in run(*ACME, "audit")[1]
     with open_admin_store(load_configuration(server)) as store:
         rows = {row.name: row.renew_ms for row in store.read_now(list_certificates)}
     assert rows[name] == 0

@@ -17,11 +17,16 @@ from kit.store import make_account, open_test_store, running
 from zajil.accept.own_mail import OwnMailer
 from zajil.app.alerting import find_language
 from zajil.config.options_monitor import AlertOptions
+from zajil.core.address import parse_address
+from zajil.core.ids import AccountId
 from zajil.monitor.alert_texts import TEXTS, speak
-from zajil.monitor.alerts import AlertKeeper, AlertMailer
+from zajil.monitor.alerts import AlertKeeper, AlertMailer, AlertReader
 from zajil.monitor.conditions import DAY_MS, AlertCondition, AlertKind
 from zajil.monitor.finders import AlertWatch
+from zajil.route.recipient import Local
 from zajil.store.engine.open import Store
+from zajil.store.people.accounts import NewActive, find_by_login, set_active
+from zajil.store.people.forwarding import Forwarding, set_forwarding
 from zajil.store.people.settings import NewSettings, set_settings
 from zajil.store.reports.alerts import list_alerts
 
@@ -203,6 +208,44 @@ def test_a_full_disk_is_told_in_the_log_and_by_mail_once_there_is_space(
         assert await scene.subjects() == ["[mail.north.test] No mail is accepted: the disk is full"]
 
     play(store, story, clock)
+
+
+def test_an_administrator_who_forwards_all_mail_gets_alerts_there(
+    store: Store, clock: FakeClock
+) -> None:
+    account_id = _account_id(store, "boss@north.test")
+    far = (parse_address("boss@far.test"),)
+    store.write_now(set_forwarding, Forwarding(account_id, far, keeps_copy=False))
+    readers = _readers(store, clock)
+    assert [str(one.addressed.address) for one in readers] == ["boss@north.test"]
+    route = readers[0].addressed.route
+    assert isinstance(route, Local)
+    assert (route.entries, [str(one) for one in route.remote]) == ((), ["boss@far.test"])
+
+
+def test_nobody_to_tell_is_an_error_of_the_log(
+    store: Store, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    account_id = _account_id(store, "boss@north.test")
+    store.write_now(set_active, NewActive(account_id, active=False))
+    assert _readers(store, clock) == []
+    assert "nobody gets alerts" in caplog.text
+
+
+def _account_id(store: Store, address: str) -> AccountId:
+    row = store.read_now(lambda conn: find_by_login(conn, address))
+    assert row is not None
+    return row.account_id
+
+
+def _readers(store: Store, clock: FakeClock) -> list[AlertReader]:
+    found: list[AlertReader] = []
+
+    async def story(scene: Scene) -> None:
+        found.extend(await scene.keeper.letters.readers())
+
+    play(store, story, clock)
+    return found
 
 
 def _no_space() -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import zajil
 from zajil.check.verdict.signals import SIGNALS
-from zajil.tracking.reasons import REASONS, ReasonReader
+from zajil.tracking.reason_reader import ReasonReader
+from zajil.tracking.reasons import REASONS
 
 SRC = Path(zajil.__file__).parent
 READER = ReasonReader((*REASONS, *[signal.text for signal in SIGNALS.values()]))
@@ -126,6 +127,7 @@ MODULES = [
     *("route/next_hop.py", "accept/plan.py", "accept/complete.py"),
 ]
 NO_REASONS = {
+    *("no TLSA record matches", "STARTTLS refused: x"),  # for reports to the other domain
     *("dns lists", "spf helo", "not scanned", "no time left", "spf", "overridden by local policy"),
     *(
         "DNS list passed its test and is used again",

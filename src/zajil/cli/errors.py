@@ -14,6 +14,9 @@ class WrongUsage(Invalid):
 
 def fail(error: ZajilError) -> NoReturn:
     """Print the error, and each further one that it carries, and end with its exit status."""
+    from zajil.cli.output import printable  # which raises errors of this module
+
     for one in (error, *getattr(error, "others", ())):
-        print(f"zajil: {one}", file=sys.stderr)
+        # Security: an authority, a provider or a database may have written a part of it.
+        print(f"zajil: {printable(' '.join(str(one).splitlines()))}", file=sys.stderr)
     raise SystemExit(error.exit_status)

@@ -11,7 +11,7 @@ from zajil.cli.configured import open_operations, opened_store, read_configurati
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json, print_table, printable, spell_time
 from zajil.cli.tls_reports import reports_app
-from zajil.core.errors import NOT_DONE
+from zajil.core.errors import NOT_DONE, Refused
 
 if TYPE_CHECKING:
     from zajil.certificates.listing import ListedCertificate
@@ -103,6 +103,10 @@ def show(context: typer.Context, name: OptionalName = None, as_json: AsJson = Fa
     raise typer.Exit(0 if fits and valid else NOT_DONE)
 
 
+class NoAuthority(Refused):
+    """Certificates of an authority are not configured."""
+
+
 @tls_app.command("renew")
 def renew(context: typer.Context, name: Name) -> None:
     """Have a certificate renewed by the running server at once, or when it starts.
@@ -113,6 +117,8 @@ def renew(context: typer.Context, name: Name) -> None:
     from zajil.operations.certificates import renew_certificate
 
     wanted = _ascii(name)
+    if read_configuration(context).acme.directory is None:
+        raise NoAuthority("no authority is asked for certificates: acme.directory is not set")
     with open_operations(context) as operations:
         operations.run(renew_certificate, wanted)
     print(f"The server will ask for a certificate for {wanted}; see `zajil tls list`.")

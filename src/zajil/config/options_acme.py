@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from zajil.config.kinds import BadOption, Duration, FilePath, Kind, Secret, WebAddress
+from zajil.config.kinds import (
+    BadOption,
+    Duration,
+    FilePath,
+    Kind,
+    Secret,
+    WebAddress,
+    is_safe_url,
+)
 from zajil.config.options_group import Options
 from zajil.core.domain import BadDomain, to_ascii
 from zajil.core.units import parse_duration
@@ -88,6 +96,8 @@ class AcmeOptions(Options):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
+        if self.directory is not None and not is_safe_url(self.directory):
+            raise BadOption("acme.directory", "it must begin with https:// (RFC 8555 section 6.1)")
         if self.directory is not None and not self.agree_terms:
             raise BadOption(
                 "acme.agree_terms",

@@ -16,7 +16,8 @@ from typing import Protocol
 from zajil.check.verdict.signals import printable
 from zajil.monitor.conditions import AlertCondition, AlertKind, Fact
 from zajil.tracking.check_names import mark
-from zajil.tracking.reasons import ERROR_PLACES, REASONS, SYSTEM_ERRORS, ReasonReader
+from zajil.tracking.reason_reader import ReasonReader
+from zajil.tracking.reasons import ERROR_PLACES, REASONS, SYSTEM_ERRORS
 from zajil.tracking.sentences import Sentence
 
 _LONGEST = 2000

@@ -38,7 +38,6 @@ from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.intake import Intake
 from zajil.store.people.accounts import list_accounts
-from zajil.store.people.directory import find_entry
 from zajil.store.people.settings import get_setting
 from zajil.store.reports.alerts import AlertChange, AlertRow, list_alerts, tell_alerts
 
@@ -71,16 +70,17 @@ class AlertMailer:
         An address that leads nowhere is an error in the log.
         """
         store = self.mailer.store
-        if not self.options.to:
-            return await store.read(_administrators)
+        asked = [(parse_address(text), self.options.language) for text in self.options.to]
+        asked = asked or await store.read(_administrators)
+        if not asked:
+            get_logger().error("nobody gets alerts: there is no active administrator")
         found: list[AlertReader] = []
-        for text in self.options.to:
-            address = parse_address(text)
+        for address, language in asked:
             route = await self.mailer.route(address, store.directory.postmaster)
             if route is None:
-                get_logger().error("nobody has an address of alerts.to", address=text)
+                get_logger().error("nobody has this address of alerts.to", address=str(address))
                 continue
-            found.append(AlertReader(Addressed(address, route), self.options.language))
+            found.append(AlertReader(Addressed(address, route), language))
         return found
 
     async def mail_to(self, reader: AlertReader, title: str, text: str, at_ms: int) -> Intake:
@@ -226,13 +226,13 @@ def _row_of(alert: Alert) -> AlertRow:
     return AlertRow(kind, subject, alert.begun_ms, alert.told_ms, alert.condition.facts)
 
 
-def _administrators(conn: Snapshot) -> list[AlertReader]:
-    found: list[AlertReader] = []
-    for row in list_accounts(conn):
-        if row.admin and row.active and (entry := find_entry(conn, row.account_id)) is not None:
-            language = get_setting(conn, row.account_id, _LANGUAGE) or ""
-            found.append(AlertReader(Addressed(entry.address, Local((entry,))), language))
-    return found
+def _administrators(conn: Snapshot) -> list[tuple[Address, str]]:
+    """Return the address and the language of each."""
+    return [
+        (row.address, get_setting(conn, row.account_id, _LANGUAGE) or "")
+        for row in list_accounts(conn)
+        if row.admin and row.active
+    ]
 
 
 def _write(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from zajil.core.actor import Actor
-from zajil.operations.context import OperationContext, require_admin
+from zajil.operations.context import OperationContext, Recorded, require_admin
+from zajil.store.engine.writer import Transaction
 from zajil.store.people.certificates import request_renewal
+from zajil.tracking.audit import RenewalRequested
 
 
 async def renew_certificate(context: OperationContext, actor: Actor, name: str) -> None:
@@ -20,4 +22,10 @@ async def renew_certificate(context: OperationContext, actor: Actor, name: str) 
         NoSuchCertificate: no authority is asked for this name.
     """
     require_admin(actor)
-    await context.write(request_renewal, name)
+    by = context.stamp(actor)
+
+    def work(tx: Transaction) -> Recorded[None]:
+        request_renewal(tx, [name])
+        return None, [RenewalRequested(*by, None, name)]
+
+    await context.change(work)

@@ -18,6 +18,7 @@ from pathlib import Path
 from zajil.check.verdict.signals import SIGNALS
 from zajil.config.options import Configuration
 from zajil.config.options_server import ServerOptions
+from zajil.core.address import parse_address
 from zajil.core.domain import is_public_name
 from zajil.monitor.tracing import MISSING, has_library
 from zajil.net.control import ControlDenied, NotRunning, ask_server
@@ -29,10 +30,13 @@ from zajil.operations.machine_findings import (
     size_findings,
 )
 from zajil.operations.run import WrongUser, as_server_user, find_user
+from zajil.resolver.provider import BadProvider, open_provider
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import claim_folder, open_to_others
 from zajil.store.engine.migrate import require_current
 from zajil.store.engine.open import make_dialect
+from zajil.store.engine.reader import Snapshot
+from zajil.store.people.directory import look_up
 from zajil.tls.certificate import (
     CertificateProblem,
     find_problems,
@@ -128,6 +132,7 @@ def should_mend(configuration: Configuration, file: Path, now_ms: int) -> Iterat
             )
     yield from certificate_findings(configuration, now_ms)
     yield from _acme(configuration)
+    yield from _provider(configuration)
     yield from _permissions(configuration, file)
 
 
@@ -168,6 +173,14 @@ def _acme(configuration: Configuration) -> Iterator[Finding]:
                 yield Finding("tls.certificate", reason, is_warning=True)
 
 
+def _provider(configuration: Configuration) -> Iterator[Finding]:
+    if configuration.dns_provider.name is not None:
+        try:
+            open_provider(configuration.dns_provider)
+        except BadProvider as error:
+            yield Finding(None, str(error))
+
+
 def _permissions(configuration: Configuration, file: Path) -> Iterator[Finding]:
     """Return what others can read, and what the server cannot."""
     for _, key in configuration.tls.own_files:
@@ -197,8 +210,6 @@ def _permissions(configuration: Configuration, file: Path) -> Iterator[Finding]:
 
 def _store(configuration: Configuration) -> Iterator[Finding]:
     server = configuration.server
-    if configuration.tracing.endpoint is not None and not has_library():
-        yield Finding("tracing.endpoint", MISSING)
     try:
         user = _user(server)
     except WrongUser:
@@ -220,12 +231,24 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
             dialect = make_dialect(configuration.store, data_dir)
             try:
                 require_current(dialect)
+                with dialect.examining() as conn:
+                    yield from _addresses(conn, configuration)
             finally:
                 dialect.close()
     except WrongUser as error:
         yield Finding("server.user", f"the store was not checked: {error}", is_warning=True)
     except StoreUnavailable as error:
         yield Finding(option, str(error))
+
+
+def _addresses(conn: Snapshot, configuration: Configuration) -> Iterator[Finding]:
+    """Return addresses of options that lead nowhere in this store."""
+    echo = configuration.mail.echo_accounts
+    for option, texts in (("alerts.to", configuration.alerts.to), ("mail.echo_accounts", echo)):
+        for text in texts:
+            found = look_up(conn, parse_address(text))
+            if found.entry is None and (found.is_local or option != "alerts.to"):
+                yield Finding(option, f"nobody here has the address {text}", is_warning=True)
 
 
 def _tls_files(configuration: Configuration) -> Iterator[Finding]:
@@ -235,10 +258,12 @@ def _tls_files(configuration: Configuration) -> Iterator[Finding]:
             server_context(*pair)
         except BadCertificate as error:
             yield Finding("tls", str(error))
-    try:
-        client_context(tls.ca_file, verify=True)
-    except BadCertificate as error:
-        yield Finding("tls.ca_file", str(error))
+    authority = configuration.acme.ca_file
+    for option, file in (("tls.ca_file", tls.ca_file), ("acme.ca_file", authority)):
+        try:
+            client_context(file, verify=True)
+        except BadCertificate as error:
+            yield Finding(option, str(error))
     try:
         read_mark_roots(configuration.web.bimi_roots)
     except BadCertificate as error:

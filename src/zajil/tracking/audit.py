@@ -320,6 +320,13 @@ class NetworkReleased(AuditEvent):
     name: ClassVar[str] = "login.released"
 
 
+@value_class(frozen=True, slots=True)
+class RenewalRequested(AuditEvent):
+    """Somebody asked for a new certificate of a name before its time."""
+
+    name: ClassVar[str] = "certificate.requested"
+
+
 AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
     event.name: event
     for event in (
@@ -355,5 +362,6 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         ReportImported,
         ClassifierTrained,
         NetworkReleased,
+        RenewalRequested,
     )
 }

@@ -38,6 +38,7 @@ _PLAIN: Mapping[type[AuditEvent], str] = {
     audit.DomainAdded: mark("The domain {subject} was added."),
     audit.DomainRemoved: mark("The domain {subject} was removed."),
     audit.NetworkReleased: mark("Log-ins from {subject} are no longer slowed."),
+    audit.RenewalRequested: mark("A new certificate for {subject} was requested."),
     audit.ReportImported: mark("A DMARC report of {organization} about {subject} was imported."),
 }
 """Events whose sentence does not depend on their values."""

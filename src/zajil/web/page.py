@@ -35,7 +35,8 @@ from zajil.store.people.sessions import WebSession
 from zajil.tracking.audit_sentences import describe_actor, describe_change
 from zajil.tracking.check_names import CHECK_NAMES
 from zajil.tracking.journey import readable
-from zajil.tracking.reasons import ERROR_PLACES, REASONS, SYSTEM_ERRORS, ReasonReader
+from zajil.tracking.reason_reader import ReasonReader
+from zajil.tracking.reasons import ERROR_PLACES, REASONS, SYSTEM_ERRORS
 from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import tone_of_state
 from zajil.web.avatars import hue, initial
