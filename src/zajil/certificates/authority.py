@@ -251,7 +251,9 @@ class Authority:
         except Exception as error:
             # Attack: the library trusts an answer to have the form that it expects, and fails with
             # whatever happens: RecursionError, OverflowError, AttributeError.
-            raise AuthorityFailed(f"the authority gave an unexpected answer: {_oddity(error)}") from error
+            raise AuthorityFailed(
+                f"the authority gave an unexpected answer: {_oddity(error)}"
+            ) from error
 
 
 def _failed_checks(error: errors.ValidationError) -> str:

@@ -165,7 +165,7 @@ class Orders:
     def _check(self, chain: bytes, name: str, key: HostKeyRow, private_key: bytes) -> None:
         """Refuse what would break every handshake, or be ordered again at once.
 
-        That is what is no certificate, and a certificate for another key, another name or another time.
+        That is what is no certificate, or one for another key, another name or another time.
         """
         from zajil.certificates.authority import AuthorityFailed
         from zajil.tls.context import BadCertificate

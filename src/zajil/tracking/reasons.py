@@ -277,6 +277,11 @@ REASONS = (
     mark("the authority gave an unexpected answer: {error}"),
     mark("the authority issued a certificate that cannot be used: {error}"),
     mark("the authority issued a certificate for another key"),
+    mark("the authority issued a certificate for another name"),
+    mark(
+        "the authority issued a certificate that is not valid now: is the clock of this machine "
+        "right?"
+    ),
     mark("DNS does not answer for {name}"),
     mark("there is no A or AAAA record of {name}"),
     mark("{name} leads to {words}, which is not an address of {host}"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from zajil.store.engine.errors import (
     MISSING_ADVICE,
     NoStore,
     OlderSchema,
+    StoreFull,
     StoreUnavailable,
     WrongSchema,
 )
@@ -54,7 +56,7 @@ def create_tables(dialect: Dialect) -> None:
         StoreExists: there are tables already.
         StoreUnavailable: the database cannot be reached or written.
     """
-    with _told_in_one_sentence(), dialect.creating() as conn:
+    with _told_in_one_sentence(dialect), dialect.creating() as conn:
         _run_migrations(conn)
 
 
@@ -94,7 +96,7 @@ def examine(dialect: Dialect) -> Schema:
     Raises:
         NoStore, WrongSchema, StoreUnavailable: as ``require_current``.
     """
-    with _told_in_one_sentence(), dialect.examining() as conn:
+    with _told_in_one_sentence(dialect), dialect.examining() as conn:
         return _read_schema(conn, dialect)
 
 
@@ -114,7 +116,7 @@ def upgrade_tables(dialect: Dialect, before: Callable[[Connection, Schema], None
     """
     if examine(dialect).is_current:
         return None
-    with _told_in_one_sentence(), dialect.upgrading() as conn:
+    with _told_in_one_sentence(dialect), dialect.upgrading() as conn:
         schema = _read_schema(conn, dialect)
         if schema.is_current:
             return None  # another node was quicker
@@ -149,11 +151,22 @@ def known_schemas() -> list[str]:
     return sorted(found[1] for found in map(_FILE.fullmatch, names) if found)
 
 
+_LEAST_FREE = 1 << 20
+"""Bytes without which SQLite cannot open a database."""
+
+
 @contextmanager
-def _told_in_one_sentence() -> Iterator[None]:
+def _told_in_one_sentence(dialect: Dialect) -> Iterator[None]:
     try:
         yield
     except (sa.exc.DBAPIError, sqlite.Error, OSError) as error:
+        # SQLite needs some space to read, too; what it says of a full disk is "disk I/O error".
+        if isinstance(dialect, Sqlite):
+            folder = dialect.path.parent
+            if shutil.disk_usage(folder).free < _LEAST_FREE:
+                raise StoreFull(
+                    f"the disk of {folder} is full: remove what is not needed on it"
+                ) from error
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         reason = " ".join(str(cause).split())
         raise StoreUnavailable(f"cannot open the database: {reason}") from error
