@@ -51,6 +51,10 @@ def only(page: str, language: str) -> str:
     return block.text
 
 
+_OF_OTHERS = ("server.user", "mail.echo_accounts", "alerts.to")
+"""Root, and accounts that the page makes before."""
+
+
 @pytest.mark.parametrize("block", OURS, ids=name_of)
 def test_options_are_right(block: Block, world: World, run: Run) -> None:
     """Added to the file of a server whose other files are there, ``config check`` has no doubt."""
@@ -61,7 +65,7 @@ def test_options_are_right(block: Block, world: World, run: Run) -> None:
     )
     tree = tomllib.loads(text)
     for file in _secrets(tree):
-        _write(folder / file, b"c2VjcmV0IG9mIGEgdGVzdA\n")
+        _write(folder / file, b"c2VjcmV0IG9mIHRlc3Rz\n")
     for pair in tree.get("tls", {}).get("more", ()):
         for kind, name in (("certificate", "certificate.pem"), ("key", "key.pem")):
             _write(folder / pair[kind], (folder / "tls" / name).read_bytes())
@@ -73,7 +77,7 @@ def test_options_are_right(block: Block, world: World, run: Run) -> None:
     world.write(merged(options, tree))
     status, out, err = run("config", "check", "--json")
     told = json.loads(out)
-    doubts = [one for one in told["warnings"] if one["option"] != "server.user"]
+    doubts = [one for one in told["warnings"] if one["option"] not in _OF_OTHERS]
     assert (status, told["mistakes"], doubts, err) == (0, [], [], "")
 
 
