@@ -146,6 +146,15 @@ def test_an_odd_zone_is_not_made_worse(
         assert dmarc == ["V=DMARC1; P=REJECT"]
 
 
+def test_the_host_of_an_mx_record_is_no_alias(run: Run, tmp_path: Path) -> None:
+    there = "@ MX 10 mail\nmail CNAME other\nother A 1.1.1.1"
+    with bind_with(tmp_path, "north.test", there) as zone:
+        checked = run(*settings(zone), "dns", "check", "--json")[1]
+    records = json.loads(checked)["domains"]["north.test"]
+    (host,) = [one for one in records if one["type"] == "A"]
+    assert (host["state"], host["found"]) == ("other", ["CNAME other.north.test"])
+
+
 def test_an_mx_record_waits_for_the_address_of_its_host(run: Run, tmp_path: Path) -> None:
     """BIND refuses an update with an MX record whose host has no address, as a whole."""
     with bind_with(tmp_path, "north.test") as zone:

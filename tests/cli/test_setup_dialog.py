@@ -186,6 +186,7 @@ def test_a_database_that_does_not_answer_leads_back_to_the_questions(open_folder
         (("north.test", "--dir", "{}", "--smarthost", "h.test:0"), "a port is"),
         (("north.test", "--dir", "{}", "--address", "mail.north.test"), "is not an IP address"),
         (("", "--dir", "{}"), "DOMAIN is empty"),
+        (("north.test", "--dir", "{}", "--database-file", "/dev/null"), "the URL of the database"),
         (("north.test", "--dir", ""), "a folder is needed"),
         (("north.test", "--dir", "{}", "--hostname", " "), "--hostname is empty"),
         (("north.test", "--dir", "{}", "--password-file", "/dev/null"), "first line is empty"),

@@ -154,8 +154,12 @@ def remove(
     print(f"removed {row.login}")
 
 
-def read_password(file: Path | None) -> str | None:
+def read_password(file: Path | None, what: str = "the password") -> str | None:
     """Return the first line of a file or of standard input; ``None``: no file was given.
+
+    Args:
+        file: ``-``: standard input.
+        what: that line is, for the error.
 
     Raises:
         WrongUsage: the file cannot be read, or its first line is empty.
@@ -166,8 +170,8 @@ def read_password(file: Path | None) -> str | None:
         text = sys.stdin.readline() if str(file) == "-" else file.read_text("utf-8")
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise WrongUsage(f"cannot read the password from {file}: {reason}") from None
+        raise WrongUsage(f"cannot read {what} from {file}: {reason}") from None
     line = text.split("\n", 1)[0].rstrip("\r")
     if not line:
-        raise WrongUsage(f"cannot read the password from {file}: its first line is empty")
+        raise WrongUsage(f"cannot read {what} from {file}: its first line is empty")
     return line

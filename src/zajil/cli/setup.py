@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -120,6 +121,13 @@ def setup(
     database: Annotated[
         str | None, typer.Option(help="URL of a PostgreSQL database. Default: SQLite in --dir.")
     ] = None,
+    database_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File whose first line is that URL: other users of this machine can read the "
+            "command line, and a password in it."
+        ),
+    ] = None,
     probe: Annotated[
         bool,
         typer.Option(
@@ -144,8 +152,11 @@ def setup(
 
     Exit status: 0 done, 1 the folder has a server or cannot be written, 2 wrong usage.
     """
-    for number in (signal.SIGHUP, signal.SIGTERM):  # a terminal that is closed: undo what was made
-        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    _end_on_signals(context)
+    if database is not None and database_file is not None:
+        raise WrongUsage("--database and --database-file cannot be combined")
+    if database_file is not None:
+        database = read_password(database_file, "the URL of the database")
     given = {
         "domain": domain,
         "folder": None if folder is None else str(folder),
@@ -188,6 +199,17 @@ def setup(
         print_json(_result_to_dict(result))
     else:
         _print_result(plan, result)
+
+
+def _end_on_signals(context: typer.Context) -> None:
+    """End as with Ctrl+C, which undoes what was made, when the terminal is closed."""
+
+    def end(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    for one in (signal.SIGHUP, signal.SIGTERM):
+        before = signal.signal(one, end)
+        context.call_on_close(partial(signal.signal, one, before))
 
 
 def _certificate(certificate: Path | None, key: Path | None) -> dict[str, str]:

@@ -98,6 +98,12 @@ async def _check(
     if answer.outcome is Outcome.FAILED:
         return CheckedRecord(record, "unknown")
     checked = await _judge(record, answer, resolve)
+    if record.type in ("A", "AAAA") and answer.outcome is Outcome.FOUND:
+        # RFC 2181 section 10.3: the host of an MX record is no alias.
+        alias = await resolve(Question(record.name, "CNAME"))
+        if alias.outcome is Outcome.FOUND:
+            found = tuple(f"CNAME {value}" for value in alias.values)
+            return replace(checked, state="other", found=found)
     if checked.state in ("missing", "other") and ask_zone is not None:
         fresh = await ask_zone(question)
         if fresh is not None and (await _judge(record, fresh, resolve)).state == "found":

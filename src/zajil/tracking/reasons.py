@@ -270,6 +270,12 @@ REASONS = (
     mark("The message passed the checks."),
     mark("on hold: the stored data of this recipient cannot be read ({error})"),
     mark("not tried yet"),
+    # The machine
+    mark("user {user} does not exist"),
+    mark(
+        "the user {user} cannot read {shown}, which this Python is made of: install Zajil with a "
+        "Python and in a folder that all users may read, such as /usr/bin/python3 in /opt"
+    ),
     # Certificates (ACME)
     mark("cannot reach the authority at {url}: {error}"),
     mark("the authority could not verify the name by {detail}"),
@@ -314,6 +320,9 @@ SYSTEM_ERRORS = frozenset(
         mark("Too many open files"),
         mark("its certificate is not trusted (acme.ca_file names further roots)"),
         mark("time-out"),
+        mark("timeout"),
+        mark("no records"),
+        mark("no such name"),
     }
 )
 """What the operating system says of a failure (``strerror``), and our client of an authority; keys

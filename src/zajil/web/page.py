@@ -130,7 +130,7 @@ class Pages:
         self._site = site
         self._languages = languages
         self._static = static
-        self._reasons = ReasonReader((*REASONS, *[signal.text for signal in SIGNALS.values()]))
+        self._reasons = _reason_reader()
         self._environments = {
             code: self._make_environment(language) for code, language in languages.items()
         }
@@ -346,6 +346,11 @@ def _clock(context: Context, at_ms: int) -> str:
 
 
 @pass_context
+@functools.cache
+def _reason_reader() -> ReasonReader:
+    return ReasonReader((*REASONS, *[signal.text for signal in SIGNALS.values()]))
+
+
 def _told(context: Context, sentence: Sentence) -> Markup:
     """Return a sentence of a story in the visitor's language, each value isolated and escaped."""
     visitor: Visitor = context["visitor"]
@@ -369,6 +374,9 @@ def _told(context: Context, sentence: Sentence) -> Markup:
             name in ERROR_PLACES and value in SYSTEM_ERRORS
         ):
             values[name] = escape(language.gettext(str(value)))
+        elif name in ERROR_PLACES and (inner := _reason_reader().read(str(value))):
+            told = Markup(" ").join([_told(context, one) for one in inner])
+            values[name] = Markup(told.removesuffix("."))  # noqa: S704
         else:
             is_name = " " not in str(value) or _BOTH_FORMS.match(str(value))
             values[name] = _name(value) if is_name else _isolated(value)
