@@ -345,12 +345,12 @@ def _clock(context: Context, at_ms: int) -> str:
     return visitor.language.clock(at_ms, visitor.zone) + visitor.zone_note
 
 
-@pass_context
 @functools.cache
 def _reason_reader() -> ReasonReader:
     return ReasonReader((*REASONS, *[signal.text for signal in SIGNALS.values()]))
 
 
+@pass_context
 def _told(context: Context, sentence: Sentence) -> Markup:
     """Return a sentence of a story in the visitor's language, each value isolated and escaped."""
     visitor: Visitor = context["visitor"]
