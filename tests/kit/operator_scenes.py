@@ -57,7 +57,6 @@ def certificate_of_an_authority(world: World, run: Run, stack: ExitStack) -> Non
             not_after_ms=now_ms + 90 * 86_400_000,
             ask_ms=0,
             renew_ms=now_ms + 60 * 86_400_000,
-            ask_ms=now_ms,
             at_ms=now_ms,
         )
         store.write_now(keep_certificates, fresh)

@@ -99,7 +99,7 @@ async def _check(
         return CheckedRecord(record, "unknown")
     checked = await _judge(record, answer, resolve)
     if record.type in ("A", "AAAA") and answer.outcome is Outcome.FOUND:
-        # RFC 2181 section 10.3: the host of an MX record is no alias.
+        # RFC 5321 section 5.1: the host of an MX record is no alias.
         alias = await resolve(Question(record.name, "CNAME"))
         if alias.outcome is Outcome.FOUND:
             found = tuple(f"CNAME {value}" for value in alias.values)
