@@ -151,9 +151,12 @@ class CertificateUpkeep:
             await self._look_after_keys(name)
         rows, keys = await self._load()
         due = [name for name in wanted if is_due(rows[name], _active(keys, name), self._now())]
-        turns = asyncio.Semaphore(_AT_ONCE)
+        turns, away = asyncio.Semaphore(_AT_ONCE), list[Unavailable]()
         outcomes = await asyncio.gather(
-            *(self._renew(turns, rows[name], keys[name]) for name in sort_due(due, self._hostname)),
+            *(
+                self._renew(turns, away, rows[name], keys[name])
+                for name in sort_due(due, self._hostname)
+            ),
             return_exceptions=True,  # all have ended: the next look begins no second order
         )
         for outcome in outcomes:
@@ -225,9 +228,21 @@ class CertificateUpkeep:
         )
 
     async def _renew(
-        self, turns: asyncio.Semaphore, row: CertificateRow, keys: Sequence[HostKeyRow]
+        self,
+        turns: asyncio.Semaphore,
+        away: list[Unavailable],
+        row: CertificateRow,
+        keys: Sequence[HostKeyRow],
     ) -> None:
-        """Order a certificate for a name; a failure is noted, and the certificate in use stays."""
+        """Order a certificate for a name; a failure is noted, and the certificate in use stays.
+
+        Args:
+            turns: for a few orders at a time.
+            away: why no conversation with the authority can begin; shared by all orders of a look,
+                so that not each of them waits for an authority that does not answer.
+            row: of the name.
+            keys: of the name.
+        """
         key = key_in_state(keys, HostKeyState.ACTIVE)
         if key is None:
             return
@@ -237,7 +252,13 @@ class CertificateUpkeep:
             # On a full disk this fails, and not the write of what was ordered.
             await self._store.write(note_waiting, (row.name, None))
             try:
-                authority = await self._orders.open()
+                if away:
+                    raise away[0]
+                try:
+                    authority = await self._orders.open()
+                except AuthorityFailed as error:
+                    away.append(error)
+                    raise
                 try:
                     chain = await self._orders.obtain(authority, row.name, key, row.chain)
                 finally:
@@ -306,17 +327,22 @@ class CertificateUpkeep:
         ]
         if not asked:
             return
+        failures = 0
         try:
             authority = await self._orders.open()
-        except AuthorityFailed:
-            return  # an order tells of it when it matters
+        except AuthorityFailed:  # an order tells of it when it matters
+            for row, _ in asked:
+                later = RenewalTime(row.name, row.renew_ms or 0, now_ms + _LATEST_MS)
+                await self._store.write(note_renewal_time, later)
+            return
         try:
             for row, chain in asked:
-                renew_ms, ask_ms = row.renew_ms or 0, now_ms + _ASK_AGAIN_MS
-                try:
-                    window = await self._orders.renewal_window(authority, chain)
-                except AuthorityFailed:
-                    window = None
+                renew_ms, ask_ms, window = row.renew_ms or 0, now_ms + _ASK_AGAIN_MS, None
+                if failures < _AT_ONCE:
+                    try:
+                        window = await self._orders.renewal_window(authority, chain)
+                    except AuthorityFailed:
+                        failures += 1
                 if window is not None:
                     ask_ms = now_ms + max(window.ask_again_ms, _WAITING_MS)
                     if not window.start_ms <= renew_ms <= window.end_ms:
