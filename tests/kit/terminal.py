@@ -97,8 +97,9 @@ def on_terminal(
     """Run a command with a terminal that it controls; ended at the end."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        # Passwords are read from /dev/tty: the terminal must be the controlling one.
-        ["setsid", "--ctty", "--wait", *command],
+        # Passwords are read from /dev/tty: the terminal must be the controlling one. Who runs the
+        # tests in the background may have them ignore SIGINT, which children inherit.
+        ["setsid", "--ctty", "--wait", "env", "--default-signal=INT", *command],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
