@@ -4,110 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import os
 import resource
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kit.clock import FakeClock
-from kit.odd_authority import Asked, Fields, OddAuthority, odd_authority
+from kit.certificate_site import HOST, Site
+from kit.odd_authority import Asked, Fields
 from kit.store import running
-from kit.zone import ZoneResolver
-from zajil.certificates.host_key import make_host_key, make_request
-from zajil.certificates.order import Orders
-from zajil.certificates.upkeep import CertificateUpkeep
-from zajil.config.options_acme import DnsProviderOptions
-from zajil.net.system import SystemClock
 from zajil.store.engine.errors import StoreFull
 from zajil.store.engine.open import Store
 from zajil.store.people.certificates import (
-    CertificateRow,
-    NewCertificate,
-    keep_certificates,
     list_certificates,
     load_acme_account,
 )
-from zajil.store.people.host_keys import HostKeyState, add_host_keys, list_host_keys
+from zajil.store.people.host_keys import list_host_keys
 from zajil.tls.certificate import DAY_MS
 
-HOST, OTHER = "mail.x.test", "mta-sts.x.test"
+OTHER = "mta-sts.x.test"
 KIB = 1024
 DEEP = b"[" * 200_000
 Odd = Callable[[Asked], None]
-
-
-@pytest.fixture
-def store_url() -> str:
-    """One database is enough: the store has tests of its own."""
-    return "sqlite"
-
-
-@dataclass(slots=True)
-class Site:
-    """A server with a certificate that is due, and its authority."""
-
-    store: Store
-    authority: OddAuthority
-    clock: FakeClock
-    old: bytes
-    more: tuple[str, ...] = ()
-    """Further names."""
-
-    def upkeep(self) -> CertificateUpkeep:
-        """Make what a new worker would."""
-        options = self.authority.options().model_copy(update={"names": self.more})
-        resolver = ZoneResolver({name: {"A": ["127.0.0.1"]} for name in (HOST, *self.more)})
-        provider = DnsProviderOptions()
-        orders = Orders(self.store, options, provider, resolver.resolve, self.clock, 2.0)
-        return CertificateUpkeep(
-            self.store,
-            options,
-            orders,
-            resolver.resolve,
-            self.clock,
-            os.urandom,
-            hostname=HOST,
-            has_own=lambda name: False,
-        )
-
-    def look(self) -> CertificateRow:
-        """Do what is due, and return what is known then."""
-
-        asyncio.run(looking(self))
-        return self.row
-
-    @property
-    def row(self) -> CertificateRow:
-        """What is known of the name."""
-        [row] = self.store.read_now(list_certificates)
-        return row
-
-
-@pytest.fixture
-def site(store: Store) -> Iterator[Site]:
-    clock = FakeClock(SystemClock().now_ms())
-    now_ms = clock.now_ms()
-    with odd_authority() as authority:
-        key = make_host_key(HOST, HostKeyState.ACTIVE, now_ms)
-        request = x509.load_pem_x509_csr(make_request(HOST, key.private_key))
-        old = authority.issue(request, HOST)
-        store.write_now(add_host_keys, key)
-        fresh = NewCertificate(
-            name=HOST,
-            key_hash=key.key_hash,
-            chain=old,
-            not_before_ms=now_ms - DAY_MS,
-            not_after_ms=now_ms + DAY_MS,
-            renew_ms=0,
-            ask_ms=now_ms,
-            at_ms=0,
-        )
-        store.write_now(keep_certificates, fresh)
-        yield Site(store, authority, clock, old)
 
 
 def reply(status: int, body: object, fields: Fields | None = None) -> Odd:
@@ -260,7 +179,7 @@ def test_an_authority_that_is_away_is_not_asked_for_each_name(site: Site) -> Non
     """Else the look at many names would last for hours, and the next one follow at once."""
     site.more = tuple(f"n{number}.x.test" for number in range(12))
     site.authority.odd["directory"] = silent
-    asyncio.run(looking(site))
+    site.look_at_all()
     rows = {row.name: row for row in site.store.read_now(list_certificates)}
     assert {rows[name].failures for name in (HOST, *site.more)} == {1}
     assert site.authority.asked.count("directory") <= 3
@@ -279,12 +198,6 @@ def test_renewal_information_that_is_away_is_asked_for_later(site: Site) -> None
         row = site.look()
     assert site.authority.asked.count("renewalInfo") == 1
     assert row.failures == 0
-
-
-async def looking(site: Site) -> None:
-    """Do what is due."""
-    async with running(site.store):
-        await site.upkeep().look()
 
 
 def test_a_clock_that_was_wrong_delays_no_order_for_long(site: Site) -> None:

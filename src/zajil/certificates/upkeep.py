@@ -69,6 +69,9 @@ _ASK_AGAIN_MS = 6 * 3_600_000
 """Also for a new certificate: an authority that wants each one renewed at once gets four orders a
 day."""
 _REMIND_MS = DAY_MS
+_NONE_MS = 3_600_000
+"""How long DNS must have no TLSA record of a name before that is believed: a key that is used too
+early stops mail from servers that follow DANE."""
 _RETIRED_MS = DAY_MS
 """How long a retired key is kept: a worker may not have loaded the new certificate yet."""
 
@@ -110,6 +113,8 @@ class CertificateUpkeep:
         self._has_own = has_own
         self._reminded_ms: dict[str, int] = {}
         """When a missing TLSA record was told of, by the name of the host."""
+        self._none_since_ms: dict[str, int] = {}
+        """Since when DNS has had no TLSA record, by the name of the host."""
         self._log = get_logger()
 
     async def run(self) -> None:
@@ -195,7 +200,7 @@ class CertificateUpkeep:
         seen = None
         if following is not None:
             answer = await self._resolve(Question(f"_25._tcp.{name.removeprefix('*.')}", "TLSA"))
-            seen = see_tlsa(answer, following)
+            seen = self._believe(name, see_tlsa(answer, following), following)
         now_ms = self._now()
         step = key_step(keys, seen, self._options.key_lifetime_ms, now_ms)
         if step in (KeyStep.MAKE_ACTIVE, KeyStep.MAKE_NEXT):
@@ -217,6 +222,18 @@ class CertificateUpkeep:
             self._log.info("a new key of a certificate is in use", name=name)
         if seen is TlsaSeen.MISSING:
             self._remind(name, following, now_ms)
+
+    def _believe(self, name: str, seen: TlsaSeen, following: HostKeyRow) -> TlsaSeen:
+        """Doubt for a while that records are gone; for a new key, that there never were any is
+        believed at once."""
+        now_ms = self._now()
+        if seen is not TlsaSeen.NONE:
+            if seen is not TlsaSeen.UNKNOWN:
+                self._none_since_ms.pop(name, None)
+            return seen
+        since_ms = self._none_since_ms.setdefault(name, now_ms)
+        is_sure = following.created_ms == now_ms or now_ms - since_ms >= _NONE_MS
+        return seen if is_sure else TlsaSeen.UNKNOWN
 
     def _remind(self, name: str, key: HostKeyRow, now_ms: int) -> None:
         if now_ms - self._reminded_ms.get(name, -_REMIND_MS) < _REMIND_MS:
