@@ -8,10 +8,9 @@ Pure. Laws, after RFC 3834:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zajil.core.address import Address, BadAddress, parse_address
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.value_class import value_class
 from zajil.mailauth.authres_read import ReadResults, read_results
 from zajil.message.address_list import parse_address_list
 from zajil.message.build import (
@@ -44,7 +43,7 @@ Its header section, as it is stored here:
 """
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class EchoRequest:
     """A message that is answered."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 
 
 class Interface(StrEnum):
@@ -16,7 +16,7 @@ class Interface(StrEnum):
     IMAP = "imap"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Actor:
     """Who asks for an operation."""
 

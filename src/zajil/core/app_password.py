@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from zajil.core.service import Service
+from zajil.core.value_class import value_class
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Nothing that is read as something else."""
@@ -44,7 +44,7 @@ SCOPE_OF_SERVICE = {
 """A service that is not here accepts only the account's own password."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AppPassword:
     """One app password, whole."""
 

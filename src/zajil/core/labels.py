@@ -11,9 +11,10 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from zajil.core.errors import AlreadyExists, Invalid, NotFound, Refused
+from zajil.core.value_class import value_class
 
 SETTING = "labels"
 """Name of the setting that holds them."""
@@ -49,7 +50,7 @@ class TooManyLabels(Refused):
     """The account has ``MOST_LABELS``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Label:
     """One label."""
 

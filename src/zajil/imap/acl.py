@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from zajil.core.mailbox_rights import BadRights, parse_rights
+from zajil.core.value_class import value_class
 from zajil.imap.grammar import Scanner, bad
 
 _MAX_IDENTIFIER = 255
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SetAcl:
     """``SETACL mailbox identifier rights``."""
 
@@ -23,7 +23,7 @@ class SetAcl:
     """Without ``c`` and ``d``, which stand for others."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DeleteAcl:
     """``DELETEACL mailbox identifier``."""
 
@@ -31,14 +31,14 @@ class DeleteAcl:
     identifier: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class GetAcl:
     """``GETACL mailbox``."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ListRights:
     """``LISTRIGHTS mailbox identifier``."""
 
@@ -46,7 +46,7 @@ class ListRights:
     identifier: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MyRights:
     """``MYRIGHTS mailbox``."""
 

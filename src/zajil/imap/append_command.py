@@ -13,12 +13,13 @@ So neither messages nor lists of messages are collected in the engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from zajil.core.value_class import value_class
 from zajil.imap.response import Completion
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewMessage:
     """A message begins; the parts until the next one, or until the end, are its text."""
 
@@ -27,14 +28,14 @@ class NewMessage:
     """``None``: now."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class UrlPart:
     """``URL url`` of CATENATE: text that is in a mailbox already. (RFC 4469 section 3)"""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LiteralPart:
     """A literal, which follows as ``LiteralChunk``; always the last step of its event."""
 
@@ -52,7 +53,7 @@ AppendStep = NewMessage | UrlPart | LiteralPart
 """What a command says of its messages, in its order."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Replaced:
     """Which message of the selected mailbox REPLACE replaces."""
 
@@ -62,7 +63,7 @@ class Replaced:
     """The number is a UID."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AppendCommand:
     """``APPEND mailbox``, ``REPLACE number mailbox``: everything up to the first literal.
 
@@ -77,14 +78,14 @@ class AppendCommand:
     """How the client wrote the name of the mailbox, if that is not in NFC."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AppendMore:
     """Everything up to the next literal; to be answered like the head."""
 
     steps: tuple[AppendStep, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AppendEnd:
     """The command is complete; ``reply`` is owed.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from zajil.core.value_class import value_class
 from zajil.imap.fetch_item import BodySection, SectionText
 from zajil.message.part import Part
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Span:
     """A range of the message's bytes."""
 

@@ -6,9 +6,10 @@ engine: one command is answered at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from zajil.core.value_class import value_class
 from zajil.imap.acl import AclCommand
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.fetch_item import FetchItem
@@ -19,22 +20,22 @@ from zajil.imap.search_command import MultiSearch, Search, Sort, Thread
 from zajil.imap.sequence_set import SequenceSet
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Capability:
     """``CAPABILITY``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NoopCommand:
     """``NOOP``: anything new?"""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Logout:
     """``LOGOUT``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Id:
     """``ID``: which program the client is, as it says. (RFC 2971)"""
 
@@ -42,12 +43,12 @@ class Id:
     """Its name and version; visible ASCII characters, 100 at most. Never to be acted on."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class StartTlsCommand:
     """``STARTTLS``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Authenticate:
     """``AUTHENTICATE mechanism [initial]``. (RFC 4959)"""
 
@@ -57,7 +58,7 @@ class Authenticate:
     """Decoded from base64; ``b""`` for ``=``; ``None``: a challenge is owed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AuthenticateResponse:
     """The line that answers a challenge."""
 
@@ -65,7 +66,7 @@ class AuthenticateResponse:
     """Decoded; ``None``: the client cancelled with ``*``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LoginCommand:
     """``LOGIN login password``."""
 
@@ -77,7 +78,7 @@ class LoginCommand:
         return f"LoginCommand({self.login!r}, ...)"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Enable:
     """``ENABLE``. (RFC 5161)"""
 
@@ -85,7 +86,7 @@ class Enable:
     """Upper case, as ``feature.Feature`` has them."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class KnownState:
     """What a client knows of a mailbox from before. (RFC 7162 section 3.2.5)"""
 
@@ -97,7 +98,7 @@ class KnownState:
     """Some sequence numbers and their UIDs, as many, both ascending."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Compress:
     """``COMPRESS mechanism``. (RFC 4978)"""
 
@@ -105,12 +106,12 @@ class Compress:
     """Upper case."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Unauthenticate:
     """``UNAUTHENTICATE``: forget who the client is. (RFC 8437)"""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Select:
     """``SELECT mailbox``, ``EXAMINE mailbox``."""
 
@@ -123,7 +124,7 @@ class Select:
     """How the client wrote the name, if that is not in NFC."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Create:
     """``CREATE mailbox``, ``CREATE mailbox (USE (attribute ...))``."""
 
@@ -134,7 +135,7 @@ class Create:
     """How the client wrote the name, if that is not in NFC."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Delete:
     """``DELETE mailbox``."""
 
@@ -143,7 +144,7 @@ class Delete:
     """How the client wrote the name, if that is not in NFC."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Rename:
     """``RENAME mailbox new-name``."""
 
@@ -153,7 +154,7 @@ class Rename:
     """How the client wrote the old name, if that is not in NFC."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Subscribe:
     """``SUBSCRIBE mailbox``, ``UNSUBSCRIBE mailbox``."""
 
@@ -183,7 +184,7 @@ class StatusItem(Enum):
     """RFC 9208 section 4.1.4."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class List:
     """``LIST``, also in its extended form. (RFC 5258, RFC 6154, RFC 5819)"""
 
@@ -202,7 +203,7 @@ class List:
     """Of RFC 5258; in the other form the pattern ``b""`` asks for the separator."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Lsub:
     """``LSUB reference pattern``."""
 
@@ -210,7 +211,7 @@ class Lsub:
     pattern: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class StatusCommand:
     """``STATUS mailbox (items)``."""
 
@@ -218,24 +219,24 @@ class StatusCommand:
     items: tuple[StatusItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Namespace:
     """``NAMESPACE``. (RFC 2342)"""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LiteralChunk:
     """A piece of a literal of APPEND or REPLACE."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Idle:
     """``IDLE``: answer with ``go_ahead``, then send what changes. (RFC 2177)"""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class IdleDone:
     """``DONE``: ``reply`` is owed."""
 
@@ -243,22 +244,22 @@ class IdleDone:
     """False: some other line ended IDLE; to be answered with BAD."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Check:
     """``CHECK``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Close:
     """``CLOSE``: expunge, silently, and leave the mailbox."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Unselect:
     """``UNSELECT``: leave the mailbox, expunge nothing. (RFC 3691)"""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Expunge:
     """``EXPUNGE``, ``UID EXPUNGE set``. (RFC 4315 section 2.1)"""
 
@@ -266,7 +267,7 @@ class Expunge:
     """Only these of the deleted ones; ``None``: all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Fetch:
     """``FETCH``, ``UID FETCH``."""
 
@@ -292,7 +293,7 @@ class StoreMode(Enum):
     REMOVE = "-"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class StoreCommand:
     """``STORE``, ``UID STORE``."""
 
@@ -305,7 +306,7 @@ class StoreCommand:
     """Only messages without a larger MODSEQ (RFC 7162 section 3.1.3)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Copy:
     """``COPY``, ``UID COPY``; ``MOVE``, ``UID MOVE``. (RFC 6851)"""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from zajil.core.value_class import value_class
 from zajil.imap.grammar import Scanner, bad
 from zajil.imap.response import string
 
@@ -56,7 +56,7 @@ class SectionText(Enum):
     """How many bytes that has."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class BodySection:
     """``BODY[1.2.HEADER.FIELDS (To)]<0.1000>`` and its like."""
 

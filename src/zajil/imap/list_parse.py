@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from zajil.core.value_class import value_class
 from zajil.imap import command as c
 from zajil.imap.grammar import Scanner, bad
 from zajil.imap.metadata import parse_entries
@@ -56,7 +56,7 @@ _LIST_RETURN = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _ListOptions:
     words: frozenset[str] = frozenset()
     status: tuple[c.StatusItem, ...] = ()

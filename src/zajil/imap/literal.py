@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from zajil.core.value_class import value_class
 
 _ANNOUNCED = re.compile(rb"\{([0-9]+)(\+?)\}")
 _MAX_DIGITS = 19
@@ -11,7 +12,7 @@ HUGE = 1 << 63
 """The size of every literal that has more bytes than any number here."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Literal:
     """What ``{310}``, ``{310+}`` or ``~{310}`` at the end of a line announces."""
 
@@ -38,7 +39,7 @@ def find_literal(line: bytes) -> Literal | None:
     return Literal(size, not found[2], binary, len(line) - start + binary)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Limits:
     """What one command may cost us before it is parsed."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from zajil.core.errors import Malformed
+from zajil.core.value_class import value_class
 from zajil.imap.fetch_item import BodySection, parse_section
 from zajil.imap.grammar import BadSyntax, Scanner
 from zajil.imap.mailbox_name import BadMailboxName, decode_name
@@ -25,7 +25,7 @@ class BadUrl(Malformed):
     """It is no URL of a message on this server."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MessageUrl:
     """``/INBOX;UIDVALIDITY=385759045/;UID=20/;SECTION=1.2``."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from zajil.core.value_class import value_class
 from zajil.imap.grammar import Scanner, bad
 
 MAX_ENTRIES = 100
@@ -18,7 +18,7 @@ _ROOTS = ("/private", "/shared")
 INFINITY = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class GetMetadata:
     """``GETMETADATA [(options)] mailbox entries``."""
 
@@ -32,7 +32,7 @@ class GetMetadata:
     """Leave larger values out."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SetMetadata:
     """``SETMETADATA mailbox (entry value ...)``."""
 

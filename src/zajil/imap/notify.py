@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
+from zajil.core.value_class import value_class
 from zajil.imap.fetch_item import FetchItem, parse_fetch_items
 from zajil.imap.grammar import BadSyntax, Scanner, bad
 from zajil.imap.response import Completion
@@ -51,7 +51,7 @@ _NAMED_SCOPES = frozenset({NotifyScope.SUBTREE, NotifyScope.SUBTREE_ONE, NotifyS
 _SCOPES: Mapping[str, NotifyScope] = {scope.value: scope for scope in NotifyScope}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NotifyGroup:
     """Events of some mailboxes."""
 
@@ -64,7 +64,7 @@ class NotifyGroup:
     """What to send of each new message of the selected mailbox."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NotifyCommand:
     """``NOTIFY SET [STATUS] groups``, ``NOTIFY NONE``."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from zajil.core.value_class import value_class
 from zajil.imap.grammar import Scanner, bad
 
 _MAX_RESOURCES = 20
@@ -13,21 +13,21 @@ _MAX_LIMIT = (1 << 63) - 1
 """RFC 9051 section 9, number64."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class GetQuota:
     """``GETQUOTA root``."""
 
     root: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class GetQuotaRoot:
     """``GETQUOTAROOT mailbox``."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SetQuota:
     """``SETQUOTA root (resource limit ...)``."""
 

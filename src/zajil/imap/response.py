@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
+from zajil.core.value_class import value_class
 from zajil.imap.mailbox_name import encode_name
 
 CRLF = b"\r\n"
@@ -22,7 +22,7 @@ _QUOTABLE = re.compile(rb"[\x20-\x7e]{0,1024}\Z")
 _QUOTABLE_UTF8 = re.compile(rb"[\x20-\x7e\x80-\xff]{0,1024}\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Completion:
     """How a command ended: the tagged line."""
 

@@ -6,9 +6,9 @@ RFC 4466 section 2.6.1 (RETURN), RFC 5256 (SORT, THREAD), RFC 7377 (ESEARCH), RF
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
+from zajil.core.value_class import value_class
 from zajil.imap.grammar import Scanner, bad
 from zajil.imap.search_key import SearchKey, has_fuzzy
 from zajil.imap.search_parse import CHARSETS, parse_in_charset, parse_search
@@ -33,7 +33,7 @@ class Result(Enum):
     """How well each message fits a FUZZY key. (RFC 6203)"""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Returns:
     """``RETURN (options)``."""
 
@@ -42,7 +42,7 @@ class Returns:
     """First and last place among the results, from 1 on; negative: from the end. (RFC 9394)"""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Search:
     """``SEARCH``, ``UID SEARCH``."""
 
@@ -70,7 +70,7 @@ class SortKey(Enum):
     """The most relevant message comes first. (RFC 6203 section 6)"""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Criterion:
     """One criterion of SORT."""
 
@@ -78,7 +78,7 @@ class Criterion:
     reverse: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Sort:
     """``SORT``, ``UID SORT``."""
 
@@ -96,7 +96,7 @@ class ThreadAlgorithm(Enum):
     REFERENCES = "REFERENCES"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Thread:
     """``THREAD``, ``UID THREAD``."""
 
@@ -121,7 +121,7 @@ class Range(Enum):
     MAILBOXES = "MAILBOXES"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SearchSource:
     """One item of ``IN``."""
 
@@ -130,7 +130,7 @@ class SearchSource:
     """For ``SUBTREE``, ``SUBTREE_ONE`` and ``MAILBOXES``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MultiSearch:
     """``ESEARCH``; numbers in its answers are UIDs."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 
+from zajil.core.value_class import value_class
 from zajil.imap.sequence_set import SequenceSet
 
 
@@ -18,19 +18,19 @@ class Comparison(Enum):
     SINCE = "SINCE"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class All:
     """Every message."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class HasFlag:
     """A system flag, ``\\Recent`` or a keyword is set; keywords compare without case."""
 
     flag: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NumberIn:
     """The sequence number, or the UID, is in the set."""
 
@@ -38,7 +38,7 @@ class NumberIn:
     uid: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ReceivedDate:
     """INTERNALDATE, as a day."""
 
@@ -46,7 +46,7 @@ class ReceivedDate:
     day: date
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ReceivedFrom:
     """INTERNALDATE is this moment or a later one: where a day begins depends on who asks."""
 
@@ -54,7 +54,7 @@ class ReceivedFrom:
     """Since 1970."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SavedDate:
     """SAVEDATE, as a day. (RFC 8514 section 4.3)"""
 
@@ -62,7 +62,7 @@ class SavedDate:
     day: date
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Age:
     """How long ago INTERNALDATE is. (RFC 5032)"""
 
@@ -71,7 +71,7 @@ class Age:
     """It is so long ago or longer; false: so long ago or less."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SentDate:
     """The Date field's day, without regard to its time zone."""
 
@@ -79,42 +79,42 @@ class SentDate:
     day: date
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Larger:
     """RFC822.SIZE above ``size``."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Smaller:
     """RFC822.SIZE below ``size``."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class EmailIs:
     """The EMAILID. (RFC 8474 section 6)"""
 
     object_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ThreadIs:
     """The THREADID. (RFC 8474 section 6)"""
 
     object_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ModSeqFrom:
     """The MODSEQ is ``modseq`` or larger. (RFC 7162 section 3.1.5)"""
 
     modseq: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class HeaderHas:
     """A field with this name holds the text."""
 
@@ -124,21 +124,21 @@ class HeaderHas:
     """``""``: the field is there (RFC 3501 section 6.4.4)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class BodyHas:
     """The text stands in the body."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class TextHas:
     """The text stands in the header section or in the body."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ContentHas:
     """The text stands in the subject, in the people, in the text or in an attached document.
 
@@ -148,40 +148,40 @@ class ContentHas:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RecipientHas:
     """The text stands in To, Cc or Bcc. Pages ask for it."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class HasFiles:
     """The message has attachments. Pages ask for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Fuzzy:
     """The key need not hold exactly. (RFC 6203)"""
 
     key: SearchKey
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Not:
     """The key does not hold."""
 
     key: SearchKey
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class And:
     """All keys hold."""
 
     keys: tuple[SearchKey, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Or:
     """One of two keys holds."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from zajil.core.value_class import value_class
 from zajil.imap.grammar import Scanner, bad
 
 _SET = re.compile(
@@ -22,7 +22,7 @@ STAR = 0
 _ALL = ((1, STAR), (STAR, 1))
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SequenceSet:
     """Ranges as the client wrote them; of sequence numbers or of UIDs, the command says which."""
 

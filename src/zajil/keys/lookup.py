@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from zajil.core.value_class import value_class
 from zajil.dns.flow import Flow, Outcome, Question
 from zajil.keys.record import is_same_key
 from zajil.mailauth.dkim_key import key_name
@@ -15,7 +15,7 @@ Seen = Literal["found", "missing", "other", "several", "unknown"]
 take any of them (RFC 6376 section 3.6.2.2); ``unknown``: DNS did not answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RecordSeen:
     """What DNS says of one key."""
 

@@ -14,9 +14,9 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from zajil.config.options_keys import KeyOptions
+from zajil.core.value_class import value_class
 from zajil.store.people.dkim_keys import Algorithm, DkimKeyRow, KeyState
 
 _SOONEST_MS = 60_000
@@ -25,7 +25,7 @@ _CLOCK_SLACK_MS = 86_400_000
 _LATEST_MS = 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Due:
     """What is to be done now for one domain; all empty: nothing."""
 

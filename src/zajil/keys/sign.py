@@ -14,11 +14,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from zajil.core.clock import Clock
+from zajil.core.value_class import value_class
 from zajil.keys.keyring import Keyring, Keys
 from zajil.mailauth.dkim_body import BodyDigests, BodyNeed, body_of
 from zajil.mailauth.dkim_sign import sign_dkim
@@ -32,7 +32,7 @@ BODY_NEED = BodyNeed("relaxed", "sha256", None)
 """The body hash of our signatures: relaxed, because servers on the way trim white space."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Signed:
     """What signing gave."""
 

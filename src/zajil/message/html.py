@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from zajil.core.value_class import value_class
 from zajil.message.html_bounds import MAX_HTML, SPACE, cut_source, parse_html
 from zajil.message.html_look import (
     BLOCKS,
@@ -42,7 +43,7 @@ _MAX_FRAMES = 3
 Kind = Literal["a", "form", "frame", "text"]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Link:
     """Something that leads elsewhere."""
 
@@ -54,7 +55,7 @@ class Link:
     """``text``: found in plain text."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Image:
     """An ``img`` element that is shown."""
 

@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from zajil.core.value_class import value_class
+
 MAX_CARDS = 5000
 """Cards of one file that are read."""
 MAX_PHOTO = 200 << 10
@@ -38,7 +40,7 @@ PHOTO_TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Card:
     """What an address book keeps of a vCard."""
 

@@ -15,12 +15,12 @@ import heapq
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate, chain, groupby, pairwise
 from operator import itemgetter
 
 from zajil.core.byte_order import little_endian
+from zajil.core.value_class import value_class
 from zajil.message.words import Anchor, Clue
 
 MAX_MESSAGES = 65_535
@@ -74,7 +74,7 @@ def mark_of_key(key: bytes) -> bytes:
     return b"" if key[0] >= _FIRST else key[:1]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Block:
     """Some words of a segment."""
 
@@ -215,7 +215,7 @@ def _search(words: bytes, letters: bytes, found: dict[int, bytes]) -> None:
 # ---- merging ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class OpenSegment:
     """A segment to be merged: its blocks are read one after the other."""
 

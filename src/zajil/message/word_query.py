@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from zajil.core.value_class import value_class
 from zajil.message.index_words import index_words
 from zajil.message.large_data import Data
 from zajil.message.normal_form import search_form
@@ -32,7 +32,7 @@ _FIELDS = {"subject": WordZone.SUBJECT, "from": WordZone.SENDER, "to": WordZone.
 _ITEM = re.compile(r'(?:(subject|from|to):)?(?:"([^"]*)"?|(\S+))', re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class QueryWord:
     """One word that a message must have, in this or another form."""
 
@@ -50,7 +50,7 @@ class QueryWord:
         return is_sign or self.stems.stem_of(word_of(key)) == self.stem
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Phrase:
     """A text that a message must have as it stands."""
 
@@ -59,7 +59,7 @@ class Phrase:
     zone: WordZone
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class WordQuery:
     """All that a message must have. Not for several threads at once."""
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
+
+from zajil.core.value_class import value_class
 
 MAX_WORD = 40
 """Characters of a word; a longer one is kept in overlapping pieces of this length."""
@@ -88,7 +89,7 @@ class Anchor(Enum):
     ANYWHERE = "anywhere"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Clue:
     """What one word of a text must be like if the text holds a term."""
 

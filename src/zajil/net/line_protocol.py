@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from zajil.core.errors import Unavailable
 from zajil.core.line_engine import End
+from zajil.core.value_class import value_class
 from zajil.net.peer import Peer
 
 
@@ -106,7 +107,7 @@ class ConnectionStage:
     """A drain waits for the end of this stage."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class ConnectionLimits:
     """What one connection of any protocol may cost us."""
 

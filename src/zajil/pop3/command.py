@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import re
-from dataclasses import dataclass
 
 from zajil.core.errors import Malformed
 from zajil.core.value_class import value_class
@@ -23,31 +22,31 @@ class BadCommand(Malformed):
         self.text = text
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Capa:
     """CAPA. (RFC 2449 section 5)"""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Stls:
     """STLS. (RFC 2595 section 4)"""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class User:
     """USER."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Pass:
     """PASS."""
 
     password: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AuthCommand:
     """AUTH. (RFC 5034 section 4)"""
 
@@ -56,17 +55,17 @@ class AuthCommand:
     """The initial response; ``None``: there is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AuthList:
     """AUTH without a mechanism: old clients that do not know CAPA ask for a list."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Utf8:
     """UTF8. (RFC 6856 section 2.1)"""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Lang:
     """LANG. (RFC 6856 section 3)"""
 
@@ -74,22 +73,22 @@ class Lang:
     """A language range, ``*``; ``None``: the list is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class QuitCommand:
     """QUIT."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NoOperation:
     """NOOP."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Stat:
     """STAT."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ScanListing:
     """LIST."""
 
@@ -97,7 +96,7 @@ class ScanListing:
     """``None``: all messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Uidl:
     """UIDL."""
 
@@ -112,7 +111,7 @@ class Retr:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Top:
     """TOP."""
 
@@ -121,19 +120,19 @@ class Top:
     """Of the body."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Dele:
     """DELE."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ResetCommand:
     """RSET."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PasswordLogin:
     """A log-in by USER and PASS."""
 
@@ -141,7 +140,7 @@ class PasswordLogin:
     password: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ChallengeResponse:
     """The answer to a challenge."""
 

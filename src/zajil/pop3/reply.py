@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from zajil.core.value_class import value_class
 from zajil.pop3.texts import DEFAULT_LANGUAGE, Text
@@ -14,7 +13,7 @@ END = b".\r\n"
 """The last line of a response with several lines."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class StatusLine:
     """A status line."""
 
@@ -40,7 +39,7 @@ class AnswerLines:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Continuation:
     """A challenge of SASL. (RFC 5034 section 4)"""
 

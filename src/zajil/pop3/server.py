@@ -10,10 +10,10 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from zajil.core.line_engine import End, LineBuffer, LineTooLong, Wait
+from zajil.core.value_class import value_class
 from zajil.pop3 import command as c
 from zajil.pop3.reply import Answer, Continuation, StatusLine, error, lines
 from zajil.pop3.texts import DEFAULT_LANGUAGE, LANGUAGES, Text, find_language
@@ -37,7 +37,7 @@ class Pop3State(Enum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Pop3InputLimits:
     """What one client may cost us."""
 
@@ -51,7 +51,7 @@ class Pop3InputLimits:
     """In all, whatever succeeds between them."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Offer:
     """What a listener offers."""
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from zajil.core.errors import InternalError
+from zajil.core.value_class import value_class
 from zajil.dns.flow import Resolve
 from zajil.read.links import read_target
 from zajil.resolver.outside import NotOutside, find_outside
@@ -32,7 +32,7 @@ class FetchFailed(InternalError):
     """Nothing was fetched; the text says why, for the log."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Fetched:
     """An answer."""
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
+from zajil.core.value_class import value_class
 from zajil.imap.body_structure import body_structure
 from zajil.imap.envelope import envelope
 from zajil.message.fields import MAX_FIELDS
@@ -220,7 +221,7 @@ def read_summaries(
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ListPage:
     """One page of a list of messages, the newest first."""
 

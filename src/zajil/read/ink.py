@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape, unescape
 from typing import Protocol
 
 from tinycss2.color4 import parse_color
 
 from zajil.core.errors import InternalError
+from zajil.core.value_class import value_class
 
 Rgba = tuple[float, float, float, float]
 
@@ -63,7 +63,7 @@ def read_legacy_color(text: str) -> str | None:
     return bare if read_color(bare) is not None else None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Declared:
     """One property with its value, as CSS writes it."""
 
@@ -75,7 +75,7 @@ class Declared:
         return f"{self.name}:{self.value}{_IMPORTANT if self.important else ''}"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Element:
     """What selectors of a style sheet ask of an element."""
 
@@ -84,7 +84,7 @@ class Element:
     classes: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SheetColors:
     """What the rules of a style sheet say of one element."""
 
@@ -124,7 +124,7 @@ def mend_ink(html: str, sheet: Sheet | None = None) -> str:
     return _Mender(sheet if sheet is not None and sheet.text else None).mend(html)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _State:
     """What holds inside an open element."""
 

@@ -7,10 +7,10 @@ first is shown; a calendar is needed for more.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from zajil.core.address import Address, BadAddress, parse_address
+from zajil.core.value_class import value_class
 from zajil.message.header_view import one_line
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
@@ -24,7 +24,7 @@ _MOST_GUESTS = 200
 _METHODS = frozenset({"REQUEST", "CANCEL", "REPLY", "PUBLISH", "ADD", "COUNTER"})
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Guest:
     """Somebody who is invited, or invites."""
 
@@ -35,7 +35,7 @@ class Guest:
     """``PARTSTAT``: ``ACCEPTED``, ``DECLINED``, ``TENTATIVE``, ``NEEDS-ACTION``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Invitation:
     """One event of a calendar part."""
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from zajil.core.domain import BadDomain, to_dns_name, to_unicode
+from zajil.core.value_class import value_class
 from zajil.message.urls import URL, without_punctuation
 
 _LONGEST = 4000
@@ -34,7 +34,7 @@ _IGNORED = re.compile(r"[\t\r\n]+")
 _ENCODED = re.compile(r"[\x00-\x20\x7f\"<>\\^`{|}\ufdd0-\ufdef]")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LinkTarget:
     """Where a link leads."""
 
@@ -44,7 +44,7 @@ class LinkTarget:
     """As it is shown; of ``mailto`` the address."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LinkSpan:
     """A link in a text."""
 

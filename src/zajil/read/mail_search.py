@@ -9,10 +9,10 @@ import asyncio
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from zajil.core.errors import Refused
 from zajil.core.ids import MailboxId, Uid
+from zajil.core.value_class import value_class
 from zajil.imap.search_key import SearchKey
 from zajil.read.imap.matcher import SearchedMailbox
 from zajil.read.imap.search import find
@@ -36,7 +36,7 @@ class SearchTooLong(Refused):
     """A search was not done in time: it has to read too many messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MailSearch:
     """What was found in some mailboxes."""
 
@@ -111,7 +111,7 @@ async def _search_one(context: SearchContext, box: Mailbox, key: SearchKey) -> F
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FoundPage:
     """Some of the messages that were found."""
 

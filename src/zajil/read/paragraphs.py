@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import Literal
 
+from zajil.core.value_class import value_class
 from zajil.read.links import LinkSpan, take_marks, without_marks
 
 Direction = Literal["ltr", "rtl", "auto"]
@@ -24,7 +24,7 @@ _LOOK_AHEAD = 1000
 _QUOTE = re.compile(r"((?:>[ ]?)*+)(.*+)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Paragraph:
     """Lines that belong together."""
 

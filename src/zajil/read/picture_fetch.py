@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from zajil.core.value_class import value_class
 from zajil.read.guarded_fetch import FetchFailed, GuardedFetcher
 
 MAX_PICTURE = 5 << 20
@@ -31,7 +31,7 @@ _SIGNATURES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Picture:
     """A picture, with the media type that its bytes have."""
 

@@ -11,12 +11,12 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import MailboxId, Uid
+from zajil.core.value_class import value_class
 from zajil.message.header_view import Person
 from zajil.net.logger import get_logger
 from zajil.read.guarded_fetch import FetchFailed, GuardedFetcher
@@ -61,7 +61,7 @@ class PushTexts(Protocol):
         """Return what stands for an empty subject."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PushTimes:
     """How patient the sender is."""
 
@@ -78,7 +78,7 @@ class PushTimes:
     """Browsers that are told at the same time."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Notification:
     """What a browser shows."""
 

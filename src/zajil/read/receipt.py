@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from zajil.core.address import Address, BadAddress, parse_address
+from zajil.core.value_class import value_class
 from zajil.message.address_list import parse_address_list
 from zajil.message.build import (
     BadValue,
@@ -39,7 +39,7 @@ _DISPOSITION = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ReceiptRequest:
     """A message asks for a receipt (RFC 8098 section 2.1)."""
 
@@ -49,7 +49,7 @@ class ReceiptRequest:
     """They are where the message came from (Return-Path); else its reader is to be warned."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Receipt:
     """What a receipt says (RFC 8098 section 3)."""
 
@@ -63,7 +63,7 @@ class Receipt:
     """No person did anything."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class NewReceipt:
     """What a receipt is written from."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import nh3
 
+from zajil.core.value_class import value_class
 from zajil.message.html_bounds import MAX_HTML, MAX_TAGS, cut_source
 from zajil.read.ink import LOST_GROUND, LOST_PICTURE, SheetTooLong, mend_ink, read_legacy_color
 from zajil.read.safe_sheet import BODY_CLASS, SafeSheet, read_sheet
@@ -75,7 +75,7 @@ _URL_AS_TEXT = re.compile(r"(<a [^<>]*>)((?:https?://|www\.)[^<>\s]{1,2000})(?=<
 _CLASS = re.compile(r' class="([^"]*)"')
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SafeHtml:
     """HTML that may be shown, and what was kept from it."""
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import tinycss2
 
+from zajil.core.value_class import value_class
 from zajil.read.ink import COLORS, Declared, Element, SheetColors, SheetTooLong
 from zajil.read.safe_style import MAX_STYLE, PictureAddress, is_shallow, read_declarations
 
@@ -46,7 +47,7 @@ _QUERY = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Compound:
     """What one element of a selector must have."""
 
@@ -62,7 +63,7 @@ class _Compound:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Selector:
     """A selector, read from right to left."""
 
@@ -88,7 +89,7 @@ class _Selector:
         return f".{min(last.classes)}" if last.classes else last.tag or "*"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _ColorRule:
     selector: _Selector
     order: tuple[tuple[int, int, int], int]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import Enum
 from functools import reduce
 from types import MappingProxyType
 
+from zajil.core.value_class import value_class
 from zajil.imap.search_key import (
     All,
     And,
@@ -60,7 +60,7 @@ class ConditionKind(Enum):
     LABEL = "label"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Condition:
     """One condition of a query."""
 
@@ -80,7 +80,7 @@ class Condition:
         return f"{'-' if self.negated else ''}{name}{value}"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SearchQuery:
     """A query that was read."""
 
@@ -297,7 +297,7 @@ _ME = ("me", "انا")
 _PEOPLE = frozenset({ConditionKind.FROM, ConditionKind.TO, ConditionKind.CC, ConditionKind.BCC})
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Given:
     """What conditions depend on: see ``SearchQuery.key``."""
 

@@ -8,10 +8,10 @@ was never checked here, so nothing is said of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from zajil.core.domain import BadDomain, to_ascii, to_unicode
+from zajil.core.value_class import value_class
 from zajil.dns.public_suffix import registered_domain
 from zajil.mailauth.authres import FIELD_NAME, MethodResult
 from zajil.mailauth.authres_read import read_results
@@ -20,7 +20,7 @@ from zajil.message.fields import Field
 Level = Literal["proved", "unproved", "failed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class SenderProof:
     """What is known about the author of a message."""
 

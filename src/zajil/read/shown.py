@@ -7,9 +7,9 @@ HTML only what ``message.html`` says is shown gets here (docs/decisions/0012-wal
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from html import escape
 
+from zajil.core.value_class import value_class
 from zajil.message.header_view import Person, one_line
 from zajil.message.view import Attachment, MessageView, TextPiece, content_id
 from zajil.read.html_text import html_to_marked_text
@@ -20,7 +20,7 @@ _CUT = "…"
 """Stands where there is more than is read of a message."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class ShownMessage:
     """Everything that one page shows."""
 

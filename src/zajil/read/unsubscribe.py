@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
 
+from zajil.core.value_class import value_class
 from zajil.mailauth.authres import FIELD_NAME
 from zajil.mailauth.authres_read import read_results
 from zajil.mailauth.tag_list import BadTagList, parse_tag_list
@@ -25,7 +25,7 @@ _MOST_URLS = 10
 _URL = re.compile(r"<\s*([^<>]{1,4000}?)\s*>")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Unsubscribe:
     """The ways that a message offers, each ``""`` where there is none."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from zajil.core.clock import Random
 from zajil.core.errors import Invalid
+from zajil.core.value_class import value_class
 
 MAX_CONTENT = 3993
 """Bytes of the content: what a push service has to take (RFC 8291 section 4)."""
@@ -42,7 +42,7 @@ class BadPushKey(Invalid, ValueError):
     """The key of a browser is no point of P-256, or its secret has another length."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PushKeys:
     """What a browser gives so that messages can be encrypted for it."""
 

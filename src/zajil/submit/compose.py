@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
 from zajil.core.address import Address
 from zajil.core.errors import Invalid
+from zajil.core.value_class import value_class
 from zajil.message.address_list import AddressList, parse_address_list
 from zajil.message.build import (
     BadValue,
@@ -43,7 +43,7 @@ class BadForm(Invalid, ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class ComposeForm:
     """What the author filled in."""
 
@@ -71,7 +71,7 @@ class ComposeForm:
     """Parts that ``html`` shows by their Content-ID."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Composed:
     """A message and its envelope."""
 

@@ -8,10 +8,10 @@ What no field of the standard says stands in ``X-Zajil-Draft``, which is never s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from html import escape
 from urllib.parse import parse_qsl, urlencode
 
+from zajil.core.value_class import value_class
 from zajil.message.address_list import parse_address_list
 from zajil.message.build import (
     BadValue,
@@ -47,7 +47,7 @@ _MOST_TEXTS = 20
 """Parts of a draft that are its text."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DraftNote:
     """What the fields of a message cannot say of a draft."""
 
@@ -59,7 +59,7 @@ class DraftNote:
     """It is written with formatting."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DraftFile:
     """A file in a draft, or in a message that is forwarded."""
 
@@ -72,7 +72,7 @@ class DraftFile:
     """It stands beside the HTML in a multipart/related (RFC 2387)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class ReadDraft:
     """A draft as its author goes on with it."""
 

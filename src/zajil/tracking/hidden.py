@@ -8,17 +8,18 @@ for notices).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.service import RecipientState
+from zajil.core.value_class import value_class
 from zajil.tracking import events as tracked
 from zajil.tracking.codec import encode_events
 from zajil.tracking.events import TrackingEvent
 from zajil.tracking.tracked_recipient import TrackedRecipient, key_of
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Aliases:
     """The aliases that one mail was sent to."""
 

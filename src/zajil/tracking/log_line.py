@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from zajil.core.value_class import value_class
+
 Values = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LogLine:
     """One line, not yet spelled."""
 

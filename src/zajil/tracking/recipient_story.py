@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from zajil.core.domain import to_unicode
 from zajil.core.service import RecipientState
+from zajil.core.value_class import value_class
 from zajil.tracking import events as tracked
 from zajil.tracking.check_names import mark
 from zajil.tracking.events import TrackingEvent
@@ -20,7 +20,7 @@ _UNKNOWN_ADDRESS = ("5.1.1", "5.1.2", "5.1.3")
 """Status codes of addresses that do not exist (RFC 3463 section 3.2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ToldRecipient:
     """One recipient of a mail, told."""
 

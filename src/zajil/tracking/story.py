@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from zajil.core.service import RecipientState
+from zajil.core.value_class import value_class
 from zajil.tracking import events as tracked
 from zajil.tracking.journey import Journey, Recorded
 from zajil.tracking.sentences import Sentence, Stage, Step, Tone, tell_event
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Chapter:
     """The steps of one stage, in the order they happened."""
 
@@ -19,7 +19,7 @@ class Chapter:
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Station:
     """One of the four stages as seen from above."""
 

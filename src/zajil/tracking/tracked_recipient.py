@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import AccountId
 from zajil.core.service import RecipientState
+from zajil.core.value_class import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class TrackedRecipient:
     """One recipient of a mail, and the state of its copy."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from zajil.core.ids import AccountId, Uid
+from zajil.core.value_class import value_class
 from zajil.imap.body_section import Span, find_section
 from zajil.imap.fetch_item import SectionText
 from zajil.imap.message_url import BadUrl, MessageUrl
@@ -20,7 +20,7 @@ from zajil.store.mail.messages import Message, get_messages, open_message
 _FIELDS = (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FoundPart:
     """Where the text of a URL lies."""
 

@@ -6,8 +6,8 @@ Runs in reader threads: nothing here touches the event loop.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from zajil.core.value_class import value_class
 from zajil.imap.body_section import Span, find_section, needs_structure
 from zajil.imap.body_structure import body_structure
 from zajil.imap.envelope import envelope
@@ -47,7 +47,7 @@ Piece = bytes | Span
 """What is sent: bytes of ours, or a range of the message that is read when its turn comes."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Needs:
     """How much of a message the items of a FETCH ask for."""
 
@@ -80,7 +80,7 @@ def needs_of(items: Sequence[FetchItem], *, has_global: bool = False) -> Needs:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class KnownMessage:
     """What was found out about the bytes of a message."""
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from zajil.core.value_class import value_class
 from zajil.imap.body_section import Span
 from zajil.message.transfer import TransferDecoder
 
@@ -30,7 +30,7 @@ _DECODED = ("base64", "quoted-printable")
 """Encodings whose content is not the bytes as they stand."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Place:
     """How far decoding came."""
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, cast
 
 from zajil.core.ids import Uid
+from zajil.core.value_class import value_class
 from zajil.imap.command import Fetch
 from zajil.imap.feature import Feature
 from zajil.imap.fetch_item import Attribute, BodySection, FetchItem
@@ -118,7 +118,7 @@ async def _mark_seen(context: Context, uids: Sequence[Uid]) -> frozenset[Uid]:
     return frozenset(map(Uid, changed))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class _Portion:
     """Messages that are answered together."""
 

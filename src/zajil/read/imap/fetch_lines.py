@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from zajil.core.value_class import value_class
 from zajil.imap.date_time import format_date_times
 from zajil.imap.fetch_item import Attribute, FetchItem
 from zajil.imap.flag import RECENT
@@ -20,7 +21,7 @@ from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.mail.message_table import FlagSet, MessageTable, pick
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Column:
     """One item of many messages."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zajil.core.ids import Uid
+from zajil.core.value_class import value_class
 from zajil.imap.feature import Feature
 from zajil.imap.fetch_item import FetchItem
 from zajil.read.imap.content import HEAD, Content, Needs, Piece, answer_size, needs_of
@@ -29,7 +30,7 @@ ANSWER = 262_144
 holds of its answer is at most twice this; as much waits in the connection (``net.connection``)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Unread:
     """A message of which something may have to be read."""
 

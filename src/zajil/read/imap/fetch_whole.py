@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 from zajil.core.ids import Uid
+from zajil.core.value_class import value_class
 from zajil.imap.fetch_item import BodySection, FetchItem, SectionText
 from zajil.read.imap.context import Context
 from zajil.read.imap.fetch_lines import Column
@@ -26,7 +26,7 @@ _MOST = 500
 """Messages that are read in one turn."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class WholeMessages:
     """Messages, ascending, and what is sent of each; every sequence has one value for each."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from zajil.core.ids import MailboxId
+from zajil.core.value_class import value_class
 from zajil.imap.command import Create, Delete, Rename, StatusCommand, StatusItem, Subscribe
 from zajil.imap.feature import Feature
 from zajil.imap.mailbox_name import is_shared_name
@@ -156,7 +156,7 @@ async def subscribe(context: Context, command: Subscribe) -> Completion:
     return Completion("OK", "done")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Counted:
     """What STATUS tells of some mailboxes; of those that it needs no count of, nothing."""
 

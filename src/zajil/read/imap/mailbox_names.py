@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from zajil.core.value_class import value_class
 from zajil.imap.mailbox_name import SEPARATOR
 from zajil.imap.response import mailbox, parenthesized, untagged
 from zajil.read.imap.context import Context
@@ -23,7 +23,7 @@ ROLES_BY_USE = {use.lower(): role for role, use in ROLES.items()}
 QUOTED_SEPARATOR = b'"' + SEPARATOR.encode("ascii") + b'"'
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ListedName:
     """One name of the hierarchy."""
 

@@ -7,9 +7,10 @@ with what it had when it told last: so nothing is lost, and many changes are tol
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from zajil.core.ids import MailboxId
+from zajil.core.value_class import value_class
 from zajil.imap.append_command import AppendEnd
 from zajil.imap.command import (
     Copy,
@@ -60,7 +61,7 @@ _METADATA = frozenset({NotifyEvent.MAILBOX_METADATA_CHANGE, NotifyEvent.SERVER_M
 Annotations = Mapping[tuple[MailboxId, str], bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _State:
     """What the store has of the names that the account sees."""
 

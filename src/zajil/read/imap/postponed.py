@@ -7,8 +7,8 @@ of its own: it may fail alone, and its OK comes after the commit that holds its 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
+from zajil.core.value_class import value_class
 from zajil.imap.append_command import AppendEnd
 from zajil.imap.response import Completion
 from zajil.read.imap.append import Uploading
@@ -19,7 +19,7 @@ _MOST = 20
 """Commands of one commit: others wait for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Postponed:
     tag: bytes
     upload: Uploading

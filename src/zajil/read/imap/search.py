@@ -9,10 +9,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from zajil.core.ids import Uid
+from zajil.core.value_class import value_class
 from zajil.imap.feature import Feature
 from zajil.imap.grammar import bad
 from zajil.imap.response import Completion
@@ -156,7 +156,7 @@ async def find(
     return FoundMessages(found, table)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Begun:
     """A search that has begun."""
 

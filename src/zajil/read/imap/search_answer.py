@@ -5,10 +5,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import cast
 
+from zajil.core.value_class import value_class
 from zajil.imap.response import CRLF
 from zajil.imap.search_command import Result, Returns
 from zajil.imap.sequence_set import cut_partial, format_set
@@ -22,7 +22,7 @@ _FEW = 2000
 _SAID = frozenset(Result) - {Result.SAVE}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FoundMessages:
     """What a search found."""
 
@@ -32,7 +32,7 @@ class FoundMessages:
     """The messages of the mailbox, from which this was found."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AnsweredMailbox:
     """Which mailbox an answer is about, where that is not the selected one. (RFC 7377)"""
 
@@ -41,7 +41,7 @@ class AnsweredMailbox:
     uid_validity: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class SearchAnswer:
     """What RETURN asks for, of one search."""
 

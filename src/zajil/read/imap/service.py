@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from zajil.config.options import LimitOptions
 from zajil.core.line_engine import End
+from zajil.core.value_class import value_class
 from zajil.imap.literal import Limits
 from zajil.imap.response import untagged_status
 from zajil.imap.response_queue import LAST_WORDS
@@ -26,7 +26,7 @@ _BUFFER = 262_144
 """Octets that wait for the engine or the peer before the other side has to wait."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class ImapLimits(ConnectionLimits):
     """What one connection may cost us."""
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Awaitable
-from dataclasses import dataclass
 
 from zajil.core.clock import Clock
 from zajil.core.ids import ID_RANDOM_SIZE, new_session_id
 from zajil.core.line_engine import End
 from zajil.core.service import Service
+from zajil.core.value_class import value_class
 from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.feature import Feature
@@ -75,7 +75,7 @@ _NUMBERED = (c.Fetch, c.StoreCommand, Search, Sort, Thread)
 """In their form without UID, numbers must not change under them (RFC 3501 section 7.4.1)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ImapServices:
     """What every session of a listener uses."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from zajil.core.line_engine import End
+from zajil.core.value_class import value_class
 from zajil.net.admission import Admission
 from zajil.net.line_protocol import Connection, ConnectionLimits, ConnectionStage
 from zajil.net.line_service import LineService
@@ -17,7 +17,7 @@ from zajil.read.pop3.session import Pop3Services, Pop3Session
 from zajil.tls.keeper import TlsKeeper
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Pop3Limits(ConnectionLimits):
     """What one connection may cost us."""
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterator
-from dataclasses import dataclass
 
 from zajil.core.clock import Clock
 from zajil.core.ids import ID_RANDOM_SIZE, Uid, new_session_id
 from zajil.core.line_engine import End
 from zajil.core.service import Service
+from zajil.core.value_class import value_class
 from zajil.login.account import Account, Origin
 from zajil.login.exchange import Failure, Outcome
 from zajil.login.service import LoginService
@@ -56,7 +56,7 @@ _FAILURES: dict[Failure, StatusLine] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Pop3Services:
     """What every session of a listener uses."""
 

@@ -14,17 +14,17 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.value_class import value_class
 from zajil.store.schema import chore
 
 NOBODY = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ChoreRow:
     """Who holds a chore."""
 
@@ -34,7 +34,7 @@ class ChoreRow:
     """Grows with each change of the row."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ChoreTake:
     """A worker wants a chore."""
 
@@ -45,7 +45,7 @@ class ChoreTake:
     """The row as the worker saw it; ``None``: there was none."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ChoreRenewal:
     """A worker still works at its chores."""
 

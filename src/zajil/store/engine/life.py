@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from sqlalchemy.engine import Connection
 from zajil.config.options_server import StoreOptions
 from zajil.core.clock import Clock
 from zajil.core.units import format_size
+from zajil.core.value_class import value_class
 from zajil.store.engine.dialect import Dialect, Progress
 from zajil.store.engine.errors import StoreFull, StoreUnavailable
 from zajil.store.engine.folder import claim_folder, close_to_others, make_folder, server_lock
@@ -30,7 +30,7 @@ COPIES = "before-upgrade"
 """Folder of the copies, below the data folder."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Upgrade:
     """What an upgrade did."""
 
@@ -42,7 +42,7 @@ class Upgrade:
     """The store as it was; ``None``: PostgreSQL, of which no copy is made."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Prepared:
     """What was done before a server started."""
 

@@ -11,13 +11,13 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.engine import Connection
 
+from zajil.core.value_class import value_class
 from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import (
     MISSING_ADVICE,
@@ -36,7 +36,7 @@ _VERSION_TABLE = "alembic_version"
 _FIRST_TABLES = {"domain", "account", "mailbox", "message"}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Schema:
     """Which tables there are, and which this program needs: numbers of the last migration."""
 

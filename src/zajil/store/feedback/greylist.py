@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.value_class import value_class
 from zajil.store.engine.rows import execute_text, values
 from zajil.store.schema import greylist
 
@@ -20,7 +21,7 @@ MOST_ROWS = 200_000
 """Ways that are remembered; beyond that the oldest that never passed are forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Knock:
     """A mail that comes by some ways."""
 
@@ -98,7 +99,7 @@ def _upsert(tx: Connection, rows: Sequence[tuple[Any, ...]], change: str) -> lis
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Pruning:
     """What of the greylist is forgotten."""
 

@@ -9,7 +9,7 @@ restarts, until an operator releases it (``release_account``).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailId
 from zajil.core.service import RecipientState
+from zajil.core.value_class import value_class
 from zajil.store.engine.rows import execute_text
 from zajil.store.feedback.reputation import load_written, note_written
 from zajil.store.mail.intake import Intake, write_intakes
@@ -28,7 +29,7 @@ HELD_REASON = "The account suddenly wrote to many strangers: an operator looks a
 """Why the queue does not send a copy; the rows of such copies are known by it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class StrangerCounts:
     """What an account has done, as one row keeps it."""
 
@@ -44,7 +45,7 @@ class StrangerCounts:
     """It is not held before that: an operator let it go."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class OutboundHold:
     """What is looked at when an account sends a mail."""
 
@@ -149,7 +150,7 @@ def find_untold(conn: Connection) -> list[AccountId]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class HeldNotice:
     """Mails that tell of a held account."""
 
@@ -185,7 +186,7 @@ def claim_held_notices(tx: Connection, items: Sequence[HeldNotice]) -> list[bool
     return told
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ReleaseAccount:
     """An operator lets an account go."""
 

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import Topic, touch
 from zajil.store.engine.rows import execute_text, values
 from zajil.store.schema import reputation
@@ -51,7 +52,7 @@ class Did(Enum):
     """Undid a move back from Junk."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class CorrespondentCounts:
     """What is known of one key."""
 
@@ -73,7 +74,7 @@ class CorrespondentCounts:
 NOTHING = CorrespondentCounts()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class HistoryChange:
     """One deed of an account, about everything that names the correspondent of one mail."""
 
@@ -251,7 +252,7 @@ _ANY = sa.select(reputation.c.key).limit(1)
 # ---- forgetting -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Forgetting:
     """What is to be forgotten."""
 

@@ -8,12 +8,12 @@ Mail from other servers is not counted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailId
+from zajil.core.value_class import value_class
 from zajil.store.feedback.outbound_hold import OutboundHold, hold_if_unusual
 from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.schema import send_count
@@ -22,7 +22,7 @@ MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SendCounts:
     """What an account has sent, as one row keeps it."""
 
@@ -45,7 +45,7 @@ class SendCounts:
 NOTHING_SENT = SendCounts()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class CountedIntake:
     """A submitted mail, to be accepted if its account is within its limit."""
 
@@ -60,7 +60,7 @@ class CountedIntake:
     """``None``: strangers are not counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Taken:
     """A submitted mail that was accepted."""
 

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.feedback import FeedbackKind
 from zajil.core.ids import AccountId, BlobId
+from zajil.core.value_class import value_class
 from zajil.store.engine.rows import AT_ONCE, execute_text, portions, values
 from zajil.store.feedback.training_queue import Feedback, forget_claimed
 from zajil.store.schema import trained, training, word, word_model
@@ -27,7 +28,7 @@ INSTALLATION = AccountId(0)
 """Whose words count for every account."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Lesson:
     """One mail that is learned; ``tokens`` is empty if it is gone."""
 
@@ -47,7 +48,7 @@ class Lesson:
     Arguments: mails of this kind that the account has taught it, and that it has learned in all."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ModelState:
     """How much a model has learned."""
 

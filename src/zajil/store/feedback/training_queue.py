@@ -10,7 +10,6 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.feedback import FeedbackKind, kind_taken_back
 from zajil.core.ids import AccountId, BlobId, MailId
+from zajil.core.value_class import value_class
 from zajil.store.engine.rows import AT_ONCE, execute_text, values
 from zajil.store.schema import training
 
@@ -36,7 +36,7 @@ class Feedback(NamedTuple):
     kind: FeedbackKind
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class TrainingClaim:
     """What ``claim_training`` takes."""
 

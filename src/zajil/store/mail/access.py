@@ -11,7 +11,6 @@ An account sees its own mailboxes by their names, and those of others as
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -20,6 +19,7 @@ from zajil.core.errors import NotFound, Refused
 from zajil.core.ids import AccountId, MailboxId
 from zajil.core.login_name import BadLogin, parse_login, prepare_login
 from zajil.core.mailbox_rights import ALL_RIGHTS
+from zajil.core.value_class import value_class
 from zajil.imap.mailbox_name import SEPARATOR, SHARED, is_shared_name
 from zajil.store.engine.batch import names_topic, touch
 from zajil.store.mail.append import NoSuchMailbox
@@ -42,7 +42,7 @@ class NoSuchIdentifier(NotFound):
     """Rights are for login names and ``anyone``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NamePlace:
     """What a name means to the account that uses it."""
 
@@ -111,7 +111,7 @@ def has_right(conn: Connection, account_id: AccountId, name: str, right: str) ->
 # ---- access control lists -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Entry:
     """One line of an access control list."""
 

@@ -9,13 +9,14 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, MailboxId
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import mailbox_topic, names_topic, touch
 from zajil.store.mail.access import NoRight, touch_names
 from zajil.store.mail.append import NoSuchMailbox, lock_mailboxes
@@ -42,7 +43,7 @@ class TooManyAnnotations(Refused):
     """The mailbox or the account has as many as it may."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewAnnotations:
     """What ``set_annotations`` takes."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, ThreadId, Uid
+from zajil.core.value_class import value_class
 from zajil.message.header_view import Person
 from zajil.message.summary import Summary
 from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions
@@ -28,7 +28,7 @@ MOST_NAMED = 20
 _UNSHOWN = ("trash", "junk")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ConversationFacts:
     """What a row of the list says of all messages of a conversation."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, ThreadId, Uid
+from zajil.core.value_class import value_class
 from zajil.message.summary import Summary
 from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions
 from zajil.store.mail.conversation_list import by_thread
@@ -21,7 +21,7 @@ MOST_MESSAGES = 100
 _UNSHOWN = ("trash", "junk")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ThreadMessage:
     """One message of a conversation."""
 

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, Uid
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import caps_of, time_of
 from zajil.store.engine.rows import execute_text, mark_of, portions
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.schema import account, deleted_message, mail, summary
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class DeletedMessage:
     """One message that can be taken back."""
 
@@ -42,7 +42,7 @@ class DeletedMessage:
     """"": not known, or none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class DeletedQuery:
     """Which deleted messages of an account are meant; ``None``: whatever it is."""
 
@@ -141,7 +141,7 @@ def find_deleted(conn: Connection, query: DeletedQuery, limit: int) -> list[Dele
 # ---- units of work ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Chosen:
     """Some deleted messages of an account."""
 
@@ -177,7 +177,7 @@ def purge_old(tx: Connection, limits: Sequence[int]) -> list[int]:
     return counts
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MakeRoom:
     """What ``make_room`` takes."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from zajil.core.value_class import value_class
 from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AnsweredEcho:
     """What ``answer_echo`` takes."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 
 from sqlalchemy.engine import Connection
@@ -43,7 +43,7 @@ class FlagMode(Enum):
     REMOVE = "remove"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class KnownFlags:
     """Flags of messages as a mailbox had them at a MODSEQ."""
 
@@ -52,7 +52,7 @@ class KnownFlags:
     """The mailbox's; what it has more than the table concerns other messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FlagChange:
     """What ``change_flags`` takes."""
 
@@ -78,7 +78,7 @@ class ChangedFlags:
     """It was changed since ``unchanged_since``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FlagsNow:
     """Flags that some messages have after a change."""
 
@@ -89,7 +89,7 @@ class FlagsNow:
     """The messages were changed since ``unchanged_since``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class FlagChanges:
     """What became of messages that were to be changed, also of those that stayed as they were.
 
@@ -171,7 +171,7 @@ def change_known_flags(
 # ---- inside -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Kind:
     """Flags as some rows have them, and what becomes of them."""
 
@@ -213,7 +213,7 @@ def _change_flags(tx: Connection, item: FlagChange, box: OpenMailbox, rows: _Row
     return done
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Rows:
     """Messages as they were, in columns, ascending by UID."""
 

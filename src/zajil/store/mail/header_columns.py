@@ -12,13 +12,13 @@ from array import array
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sqlalchemy.engine import Connection
 
 from zajil.core.byte_order import little_endian
 from zajil.core.ids import MailboxId
+from zajil.core.value_class import value_class
 from zajil.store.engine.rows import execute_text, mark_of
 from zajil.store.mail.summaries import VERSION
 from zajil.store.mail.value_cache import BLOCK_BITS, last_uid_of
@@ -31,7 +31,7 @@ ROWS = 5000
 Values: TypeAlias = Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ColumnKind:
     """What is taken of each message."""
 
@@ -45,7 +45,7 @@ class ColumnKind:
     """Type code of ``array``; ``""``: values are strings."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class HeaderColumn:
     """The values of some messages."""
 

@@ -18,12 +18,12 @@ import zlib
 from array import array
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import MailboxId
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import require_space
 from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions, values
 from zajil.store.mail import summaries
@@ -39,7 +39,7 @@ MAX_KIND = 500
 """Bytes of the name of a kind; of one with a longer name nothing is kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class KeptBlock:
     """What ``keep_blocks`` takes."""
 

@@ -9,13 +9,14 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.errors import AlreadyExists, Refused
 from zajil.core.ids import AccountId, MailboxId
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import mailbox_topic, time_of, touch
 from zajil.store.engine.rows import portions
 from zajil.store.mail.access import (
@@ -61,7 +62,7 @@ class TooManyMailboxes(Refused):
     """The account has as many as it may."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewMailbox:
     """What ``create_mailbox`` takes."""
 
@@ -106,7 +107,7 @@ def take_role(tx: Connection, account_id: AccountId, mailbox_id: MailboxId, role
     tx.execute(sa.update(mailbox).where(mailbox.c.id == mailbox_id).values(role=role))
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RenameMailbox:
     """What ``rename_mailbox`` takes."""
 
@@ -185,7 +186,7 @@ def _boxes_to_rename(tx: Connection, item: RenameMailbox, place: NamePlace) -> l
     return boxes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DeleteMailbox:
     """What ``delete_mailbox`` takes."""
 

@@ -9,7 +9,6 @@ account that acts sees them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId
+from zajil.core.value_class import value_class
 from zajil.imap.mailbox_name import SHARED
 from zajil.store.engine.rows import execute_text, mark_of
 from zajil.store.mail.access import (
@@ -50,7 +50,7 @@ _AT_ONCE = 1000
 """Rows named in one statement: below SQLite's 32,766 parameters."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Mailbox:
     """One mailbox, as a snapshot has it."""
 
@@ -77,7 +77,7 @@ class Mailbox:
         return self.owner_id != self.account_id
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MailboxCounts:
     """How full a mailbox is."""
 

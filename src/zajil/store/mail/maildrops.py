@@ -13,12 +13,12 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, Uid
+from zajil.core.value_class import value_class
 from zajil.store.engine.rows import insert_rows
 from zajil.store.mail.blobs import Blobs
 from zajil.store.mail.messages import get_messages, open_messages
@@ -27,7 +27,7 @@ from zajil.store.schema import blob, maildrop, maildrop_open_end, message
 NOBODY = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class MaildropTake:
     """A session wants the maildrop of its account."""
 
@@ -41,7 +41,7 @@ class MaildropTake:
     """When the lease ends."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MaildropRenewal:
     """A worker still has maildrops."""
 
@@ -50,7 +50,7 @@ class MaildropRenewal:
     until_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class OpenEnds:
     """What was found out about messages of an account's INBOX."""
 
@@ -63,7 +63,7 @@ class OpenEnds:
     """Those known before that are no longer there."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MaildropFacts:
     """What was found out before."""
 

@@ -15,12 +15,12 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, MailId, Uid
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import require_space, time_of
 from zajil.store.engine.rows import each_among, execute_text, mark_of
 from zajil.store.mail.append import Append, Appended, append_messages
@@ -34,7 +34,7 @@ from zajil.store.mail.room import require_room
 _DELETED = FLAG_BITS["\\Deleted"]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PutMessage:
     """A message that a client brings (APPEND, the web's drafts and sent mail)."""
 
@@ -82,7 +82,7 @@ def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
     return placed
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ExpungeMessages:
     """What ``expunge_messages`` takes."""
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, ModSeq, Uid
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import NEW_MESSAGES, mailbox_topic, require_space, time_of, touch
 from zajil.store.engine.rows import each_among, execute_text, mark_of, marks_of, replaced
 from zajil.store.feedback.feedback import said_by_move
@@ -29,7 +29,7 @@ from zajil.store.mail.origins import REMEMBERING
 from zajil.store.mail.room import require_room
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class CopyMessages:
     """What ``copy_messages`` and ``move_messages`` take."""
 
@@ -43,7 +43,7 @@ class CopyMessages:
     """It takes a move back, and what that move said."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Copied:
     """Where the copies lie: what COPYUID says. (RFC 4315 section 3)"""
 
@@ -162,7 +162,7 @@ def _copy(
     return Copied(target.uid_validity, uids, first.uid)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Chosen:
     """A condition on table ``message``, and its parameters."""
 
@@ -170,7 +170,7 @@ class _Chosen:
     parameters: Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Flags:
     """Flags of copies: expressions with their parameters, and of which messages."""
 

@@ -6,13 +6,13 @@ Not by SQLAlchemy, whose rows take longer than the statement.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import BlobId, MailboxId, Uid
+from zajil.core.value_class import value_class
 from zajil.store.engine.rows import execute_text, mark_of, marks_of
 from zajil.store.mail.blobs import Blobs
 from zajil.store.mail.messages import MessageReader
@@ -46,7 +46,7 @@ class RowItem(Enum):
     """The beginning of what is behind the prefix; NULL: it is in a file."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RowsRead:
     """What ``read_rows`` returns."""
 
@@ -95,7 +95,7 @@ def read_rows(
     return RowsRead(rows, looked_at)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class OpenMessage:
     """A message whose bytes can be read; whoever has it closes the reader."""
 
@@ -175,7 +175,7 @@ def read_contents(
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class HeadRow:
     """What a row says of the beginning of a message."""
 

@@ -20,6 +20,7 @@ from operator import le
 from typing import TypeAlias
 
 from zajil.core.ids import MailboxId, ModSeq, Uid
+from zajil.core.value_class import value_class
 from zajil.store.mail.flags import TooManyKeywords, unpack_flags
 
 MAX_TEXT = 16 << 20
@@ -32,7 +33,7 @@ TableRow: TypeAlias = tuple[int, int, int, str, int, int, int]
 """UID, MODSEQ, bits of system flags, keywords, INTERNALDATE in ms, size, SAVEDATE in ms."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FlagSet:
     """Flags that some messages have in common, as the store writes them."""
 
@@ -47,7 +48,7 @@ class FlagSet:
         return unpack_flags(self.bits, self.keywords)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class MessageTable:
     """The messages of one mailbox at one moment."""
 

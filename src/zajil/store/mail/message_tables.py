@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, ModSeq, Uid
+from zajil.core.value_class import value_class
 from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions
 from zajil.store.mail.access import readable
 from zajil.store.mail.append import NoSuchMailbox
@@ -51,7 +52,7 @@ class _Kept:
     """Found once for each table; ``None``: not yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Shown:
     """What SELECT tells of a table, for which all its flags are looked at."""
 
@@ -59,7 +60,7 @@ class _Shown:
     first_unseen: Uid | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MailboxSnapshot:
     """All that SELECT needs, at one moment."""
 

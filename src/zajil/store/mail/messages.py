@@ -11,7 +11,6 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -66,7 +65,7 @@ class MessageFlags:
     flags: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class MailboxChanges:
     """What happened to a mailbox since a MODSEQ."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, ModSeq
 from zajil.core.mailbox_rights import changeable
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import mailbox_topic, touch
 from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions
 from zajil.store.mail.access import OWNER, require_rights
@@ -17,7 +17,7 @@ from zajil.store.mail.append import lock_mailboxes
 _FIND = "SELECT id, uid_validity, role, account_id, modseq FROM mailbox WHERE id IN"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class OpenMailbox:
     """A mailbox, and what an account may do with it."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.schema import account
 from zajil.tracking.events import TrackingEvent
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class QuotaNotice:
     """A mark that the usage of an account has reached, or fallen below."""
 

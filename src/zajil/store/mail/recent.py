@@ -9,12 +9,12 @@ told of: no MODSEQ, no topic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, Uid
+from zajil.core.value_class import value_class
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.schema import mailbox, message
 
@@ -22,7 +22,7 @@ _AT_ONCE = 1000
 """Rows named in one statement: below SQLite's 32,766 parameters."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class TakeRecent:
     """What ``take_recent`` takes."""
 

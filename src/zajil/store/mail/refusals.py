@@ -9,7 +9,6 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.address import Address
 from zajil.core.ids import MailId, SessionId
 from zajil.core.service import RecipientState
+from zajil.core.value_class import value_class
 from zajil.store.engine.rows import insert_rows
 from zajil.store.mail.intake import MAIL_FACTS, RECIPIENT_FACTS, mail_facts, recipient_facts
 from zajil.store.mail.tracking import EventBatch, record_events
@@ -26,7 +26,7 @@ from zajil.tracking.codec import decode_events
 from zajil.tracking.events import FaultHappened, TrackingEvent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class RefusedMail:
     """A mail that was not accepted: refused after its data, or without a valid recipient."""
 
@@ -80,7 +80,7 @@ def _mail_row(item: RefusedMail) -> tuple[Any, ...]:
 # ---- sessions without a mail ----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FoundSession:
     """What was recorded about a connection, without a mail."""
 
@@ -101,7 +101,7 @@ def find_sessions(conn: Connection, since_ms: int, limit: int) -> list[FoundSess
     return [FoundSession(row.session_id, row.at_ms, tuple(decode_events(row.body))) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FoundFault:
     """An internal error, and the mail that it happened to."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -11,6 +10,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, MailboxId
 from zajil.core.mailbox_rights import format_rights
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import mailbox_topic, names_topic, touch
 from zajil.store.mail.access import ANYONE, Entry, NoRight, find_identifier, find_owner, locate
 from zajil.store.mail.append import NoSuchMailbox
@@ -25,7 +25,7 @@ class TooManyRights(Refused):
     """The mailbox has ``MAX_ENTRIES`` already."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Grant:
     """A change of what an account may do with a mailbox."""
 
@@ -36,7 +36,7 @@ class Grant:
     """``+`` adds, ``-`` removes, ``""`` replaces."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ChangeRights:
     """What ``change_rights`` takes."""
 
@@ -45,7 +45,7 @@ class ChangeRights:
     grant: Grant
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RightsChange:
     """What ``change_rights`` has done."""
 

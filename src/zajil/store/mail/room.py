@@ -12,7 +12,6 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, MailboxId
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, caps_of, touch
 from zajil.store.engine.rows import execute_text, marks_of
 from zajil.store.mail.caps import Caps
@@ -30,7 +30,7 @@ class OverQuota(Refused):
     """An account would have more bytes or messages than it may. (RFC 9208 section 4.3)"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What one account has, and its limits; 0 as a limit: none."""
 
@@ -80,7 +80,7 @@ class Usage:
         return max(shares, default=0)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Obstacle:
     """Why a mailbox takes no more messages."""
 
@@ -179,7 +179,7 @@ def require_room(tx: Connection, mailbox_ids: Iterable[MailboxId]) -> None:
             raise OverQuota(reason)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewQuota:
     """What ``set_quota`` takes; ``None`` as a limit: that of the configuration; 0: none."""
 

@@ -7,13 +7,13 @@ for the next one of that name; only UNSUBSCRIBE ends it. RENAME adds one to the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import names_topic, touch
 from zajil.store.mail.access import has_right
 from zajil.store.mail.append import NoSuchMailbox
@@ -33,7 +33,7 @@ def list_subscriptions(conn: Connection, account_id: AccountId) -> frozenset[str
     return frozenset(conn.scalars(names))
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Subscription:
     """What ``set_subscribed`` takes."""
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import BlobId, MailboxId, Uid
+from zajil.core.value_class import value_class
 from zajil.message.header_view import Person
 from zajil.message.index_words import IndexWords
 from zajil.message.summary import Summary
@@ -37,7 +37,7 @@ MAX_TRIES = 3
 """Deaths of the program while it read one message, after which it is left alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class NewSummary:
     """What ``write_summaries`` writes of one blob."""
 
@@ -54,7 +54,7 @@ class NewSummary:
     """For the index (``store.mail.text_index``)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class WaitingBlob:
     """A blob with messages that the indexer has to look at."""
 
@@ -220,7 +220,7 @@ def rewrite_summaries(tx: Connection, items: Sequence[Sequence[NewSummary]]) -> 
     return write_summaries(tx, items)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ReadingTry:
     """What ``note_tries`` takes: the indexer is about to read a message."""
 

@@ -19,7 +19,7 @@ from array import array
 from bisect import bisect_left
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import compress, islice
 from operator import itemgetter, lt
 
@@ -27,6 +27,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId
+from zajil.core.value_class import value_class
 from zajil.message.word_blocks import BlockNumbers, WordZone
 from zajil.message.words import Clue
 from zajil.store.engine.rows import AT_ONCE, execute_text, mark_of, portions
@@ -100,7 +101,7 @@ def read_segment_ids(
             yield segment_id, unpack_ids(packed)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SegmentPlaces:
     """Which messages of a mailbox have the blobs of a segment."""
 
@@ -140,7 +141,7 @@ class SegmentPlaces:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MailboxPlaces:
     """Which messages of a mailbox have the blobs of an index."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import filterfalse
 
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
+from zajil.core.value_class import value_class
 from zajil.message.normal_form import search_form
 from zajil.message.word_blocks import WordZone
 from zajil.message.word_query import WordQuery
@@ -49,7 +49,7 @@ class SearchScope(Enum):
     """To, Cc and Bcc together."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Zones:
     """Where the words of a scope stand."""
 
@@ -104,7 +104,7 @@ def deciding_zones(
 # ---- look-up ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class TextHits:
     """Which messages of a mailbox may hold a term; UIDs, ascending; some may be expunged."""
 
@@ -114,7 +114,7 @@ class TextHits:
     """Those of them that hold it; the others have to be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Found:
     """What the index says of messages."""
 

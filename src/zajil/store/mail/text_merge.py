@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId
+from zajil.core.value_class import value_class
 from zajil.message.word_blocks import Block, OpenSegment, merge
 from zajil.store.engine.rows import portions
 from zajil.store.mail.text_index import (
@@ -37,7 +37,7 @@ _WASTE = 10
 """A segment is written anew when one of so many of its blobs is gone."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Segment:
     """A segment without its words."""
 
@@ -45,7 +45,7 @@ class Segment:
     messages: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LoadedSegment:
     """A segment that is to be merged."""
 
@@ -132,7 +132,7 @@ def merge_segments(loaded: Sequence[LoadedSegment]) -> Iterator[Block]:
     return merge([OpenSegment(one.blocks, len(one.blob_ids) == 1, one.kept) for one in loaded])
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Replacement:
     """What ``replace_segments`` takes."""
 
@@ -180,7 +180,7 @@ def last_segment(conn: Connection) -> int:
     return conn.scalar(sa.select(sa.func.max(text_segment.c.id))) or 0
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class OldSegments:
     """What ``forget_segments`` takes."""
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.value_class import value_class
 from zajil.message.word_blocks import WordZone, find_places, open_words, span_of
 from zajil.message.words import Clue
 from zajil.store.engine.rows import portions
@@ -33,7 +34,7 @@ Numbers: TypeAlias = "Mapping[int, array[int] | bytes]"
 each message that is 1 or 0."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Wanted:
     """Words that are looked up."""
 
@@ -61,7 +62,7 @@ class Fitting:
         return 500 + 8 * self.count + 100 * len(self.places) + 2 * numbers
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _OpenBlock:
     """The words of a block."""
 

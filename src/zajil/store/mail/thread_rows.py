@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import MailboxId
+from zajil.core.value_class import value_class
 from zajil.store.engine.rows import execute_text, mark_of
 from zajil.store.mail.summaries import VERSION
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ThreadRow:
     """What THREAD needs of a message."""
 

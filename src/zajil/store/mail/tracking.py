@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +12,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailId, SessionId, new_mail_id
 from zajil.core.service import QUEUED, RecipientState
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import note
 from zajil.store.engine.rows import insert_rows
 from zajil.store.mail.blobs import release_blobs
@@ -31,7 +31,7 @@ _AFTER_HEX = "g"
 """Sorts after every character of an id."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class EventBatch:
     """What happened in one transaction, or on one connection: one row."""
 
@@ -204,7 +204,7 @@ def _first_mails(conn: Connection, session_id: SessionId, mail_id: MailId) -> li
     return [one for one in conn.scalars(_MAILS_OF_SESSION, given) if one != mail_id]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class MailQuery:
     """What an admin looks for; ``None`` asks for nothing. All that is given must match."""
 
@@ -238,7 +238,7 @@ JUNK = "junk"
 _JUNK_MAILBOX = "Junk"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class FoundMail:
     """One mail of a search."""
 

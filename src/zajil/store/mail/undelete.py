@@ -7,12 +7,12 @@ gone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, MailId, ThreadId, Uid
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import caps_of, time_of
 from zajil.store.engine.rows import portions
 from zajil.store.mail.append import Append, append_messages
@@ -24,7 +24,7 @@ from zajil.store.mail.mailboxes import find_mailbox, get_mailbox
 from zajil.store.mail.room import require_room
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Undeleted:
     """A message that was taken back."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
 from zajil.core.errors import NotFound, Refused
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import caps_of
 from zajil.store.engine.rows import execute_text, mark_of
 from zajil.store.mail.append import Appended, NoSuchMailbox
@@ -27,7 +27,7 @@ class MessageIsGone(NotFound):
     """The message that was to be replaced was expunged meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Upload:
     """What ``put_uploads`` takes."""
 

@@ -12,12 +12,12 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 from typing import TypeAlias
 
 from zajil.core.byte_order import little_endian
 from zajil.core.ids import MailboxId
+from zajil.core.value_class import value_class
 
 MOST_BYTES = 16 << 20
 """Of all blocks of a process."""
@@ -35,7 +35,7 @@ Value: TypeAlias = bytes | None
 """``None``: the message has to be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ValueBlock:
     """The values of some messages, joined."""
 

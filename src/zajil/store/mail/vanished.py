@@ -8,12 +8,12 @@ who knows less than the mark has to compare UIDs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId
+from zajil.core.value_class import value_class
 from zajil.store.mail.open_mailboxes import open_mailboxes
 from zajil.store.schema import expunged, mailbox
 
@@ -23,7 +23,7 @@ _MAILBOXES = 500
 """Mailboxes that are looked at in one turn."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Cursor:
     """How far expunges were read; they come in the order of their MODSEQ."""
 
@@ -56,7 +56,7 @@ def expunged_after(
     return [row.uid for row in rows], next_
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ForgetExpunged:
     """What ``forget_expunged`` takes."""
 

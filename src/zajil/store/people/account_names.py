@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -11,6 +10,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.address import Address
 from zajil.core.errors import AlreadyExists, Refused
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, touch
 from zajil.store.people.accounts import AccountRow, NoSuchAccount, get_account
 from zajil.store.people.alias_loop import refuse_loop
@@ -24,7 +24,7 @@ class LastAdmin(Refused):
     """The server would be left without an administrator."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewNames:
     """What ``rename_account`` takes."""
 
@@ -37,7 +37,7 @@ class NewNames:
     """The old address becomes an alias of the account."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewProfile:
     """What ``set_profile`` takes; ``None`` leaves it as it is."""
 

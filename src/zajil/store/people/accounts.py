@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +13,7 @@ from zajil.core.address import Address, parse_address
 from zajil.core.errors import AlreadyExists, NotFound
 from zajil.core.ids import AccountId
 from zajil.core.login_name import BadLogin, prepare_login
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, mailbox_topic, touch
 from zajil.store.feedback.outbound_hold import delete_strangers_of
 from zajil.store.feedback.reputation import delete_reputation_of
@@ -46,7 +46,7 @@ class NoSuchAccount(NotFound):
     """No account has this login or address."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class AccountRow:
     """One account."""
 
@@ -71,7 +71,7 @@ class AccountRow:
     quota_messages: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewAccount:
     """What ``create_account`` takes; the hash is computed before, outside of the transaction."""
 
@@ -109,7 +109,7 @@ def create_account(tx: Connection, items: Sequence[NewAccount]) -> list[AccountI
     return ids
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewPassword:
     """What ``set_password`` takes."""
 
@@ -131,7 +131,7 @@ def set_password(tx: Connection, items: Sequence[NewPassword]) -> list[None]:
     return [None] * len(items)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewActive:
     """What ``set_active`` takes."""
 

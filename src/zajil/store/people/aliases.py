@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,6 +12,7 @@ from zajil.core.address import CATCH_ALL, Address, parse_address
 from zajil.core.directory import catch_all_of, without_subaddress
 from zajil.core.domain import to_unicode
 from zajil.core.errors import AlreadyExists, Invalid, NotFound, Refused
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, touch
 from zajil.store.people.alias_loop import refuse_loop
 from zajil.store.people.delegations import drop_delegations_for
@@ -32,7 +32,7 @@ class LastTarget(Refused):
     """An alias would be left without a target; the text says which."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AliasRow:
     """One alias."""
 
@@ -83,7 +83,7 @@ def set_targets(tx: Connection, items: Sequence[AliasRow]) -> list[AliasRow]:
     return before
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AliasChange:
     """What ``change_targets`` takes: targets that an alias gets and loses."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.app_password import Scope
 from zajil.core.errors import AlreadyExists, NotFound, Refused
 from zajil.core.ids import AccountId, AppPasswordId
+from zajil.core.value_class import value_class
 from zajil.sasl.scram import ScramKey
 from zajil.store.engine.batch import DIRECTORY, touch
 from zajil.store.schema import account, app_password, scram_key, secret
@@ -34,7 +34,7 @@ class TooManyAppPasswords(Refused):
     """The account has ``MOST_OF_ONE_ACCOUNT`` already."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class AppPasswordRow:
     """One app password, as far as it is kept."""
 
@@ -51,7 +51,7 @@ class AppPasswordRow:
     """To the hour; ``None``: never."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewScramKey:
     """The keys of one app password under one name."""
 
@@ -62,7 +62,7 @@ class NewScramKey:
     key: ScramKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class NewAppPassword:
     """What ``add_app_password`` takes; hash and keys are computed before the transaction."""
 
@@ -75,7 +75,7 @@ class NewAppPassword:
     created_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AppPasswordOf:
     """One app password of an account: nobody removes another's by a guessed id."""
 
@@ -83,7 +83,7 @@ class AppPasswordOf:
     app_password_id: AppPasswordId
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AppPasswordUsed:
     """What ``record_use`` takes."""
 
@@ -91,7 +91,7 @@ class AppPasswordUsed:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ScramRow:
     """The keys of one app password, found by a name."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import note
 from zajil.store.mail.tracking import EventBatch
 from zajil.store.schema import audit
@@ -17,7 +17,7 @@ from zajil.tracking.audit import AuditEvent
 from zajil.tracking.codec import decode_events, encode_events
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AuditedChange:
     """What ``apply_changes`` takes."""
 
@@ -63,7 +63,7 @@ def delete_audit(tx: Connection, before_ms: Sequence[int]) -> list[int]:
     ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class AuditQuery:
     """What to look for; all that is given must match."""
 

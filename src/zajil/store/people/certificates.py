@@ -9,12 +9,13 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.errors import NotFound
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import CERTIFICATES, touch
 from zajil.store.schema import acme_account, acme_challenge, host_certificate, host_key
 
@@ -23,7 +24,7 @@ class NoSuchCertificate(NotFound):
     """The server asks no authority for a certificate of this name."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AcmeAccount:
     """Our account at an authority."""
 
@@ -38,7 +39,7 @@ class AcmeAccount:
     """Name of the authority in CAA records (RFC 8659); ``None``: it does not say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class CertificateRow:
     """What is known of one name, without its private key."""
 
@@ -66,7 +67,7 @@ class CertificateRow:
     """What must happen before it is tried, one sentence; ``None``: nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class NewCertificate:
     """A certificate that was just issued."""
 
@@ -80,7 +81,7 @@ class NewCertificate:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class OrderFailed:
     """An order that failed."""
 
@@ -90,7 +91,7 @@ class OrderFailed:
     next_try_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RenewalTime:
     """When a certificate is due, and when to ask again."""
 
@@ -99,7 +100,7 @@ class RenewalTime:
     ask_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AcmeChallenge:
     """What the authority will look for."""
 
@@ -113,7 +114,7 @@ class AcmeChallenge:
     private_key: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Presented:
     """A certificate with its key."""
 

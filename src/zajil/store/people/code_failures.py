@@ -6,12 +6,12 @@ Whoever gets that far knows the password: the owner is not locked out by strange
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.store.schema import code_failure
 
 MOST_FAILURES = 10
@@ -19,7 +19,7 @@ MOST_FAILURES = 10
 FAILURE_WINDOW_MS = 900_000
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class CodeFailure:
     """What ``count_code_failure`` takes."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.errors import NotFound, Refused
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.message.normal_form import search_form
 from zajil.store.people.written_to import begins, lock_account, words_of
 from zajil.store.schema import contact, written_to
@@ -30,7 +30,7 @@ class TooManyContacts(Refused):
     """The account has ``MOST_CONTACTS`` already."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Contact:
     """One entry of an address book; the operation has checked lengths and form."""
 
@@ -48,7 +48,7 @@ class Contact:
     has_photo: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Photo:
     """The picture of a contact."""
 
@@ -56,7 +56,7 @@ class Photo:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class SavedContact:
     """What ``save_contacts`` takes."""
 
@@ -69,7 +69,7 @@ class SavedContact:
     now_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ContactsOf:
     """Some contacts of an account."""
 
@@ -78,7 +78,7 @@ class ContactsOf:
     now_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DeletedAt:
     """Contacts of an account that were deleted together."""
 

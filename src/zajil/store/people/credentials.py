@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, AppPasswordId
+from zajil.core.value_class import value_class
 from zajil.store.people.second_factors import having_second_factor
 from zajil.store.schema import account, app_password
 
@@ -16,7 +16,7 @@ _AT_ONCE = 10_000
 """Ids named in one statement; SQLite takes 32,766 parameters."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Standing:
     """What holds now, of what was asked for."""
 

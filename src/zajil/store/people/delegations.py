@@ -6,7 +6,6 @@ A delegation gives a right to send, and nothing else: no mail comes with it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,6 +13,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.address import Address, parse_address
 from zajil.core.errors import AlreadyExists, NotFound
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, touch
 from zajil.store.schema import account, address, delegation
 
@@ -26,7 +26,7 @@ class NoSuchDelegation(NotFound):
     """The account has no such right."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DelegationRow:
     """One account may send as one address."""
 

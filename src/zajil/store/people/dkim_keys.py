@@ -13,7 +13,6 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.errors import AlreadyExists, NotFound
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, touch
 from zajil.store.people.domains import no_such_domain
 from zajil.store.schema import dkim_key, domain
@@ -41,7 +41,7 @@ class KeyState(StrEnum):
     REVOKED = "revoked"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class DkimKeyRow:
     """One key, without its secret."""
 
@@ -60,7 +60,7 @@ class DkimKeyRow:
     revoked_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewDkimKey:
     """A key that was just made."""
 
@@ -71,7 +71,7 @@ class NewDkimKey:
     public_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewDkimKeys:
     """The keys of one domain that begin together, one of each algorithm."""
 
@@ -84,7 +84,7 @@ class NewDkimKeys:
     """Keys in these states may be there; with another one nothing is added."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ActiveKey:
     """What is signed with."""
 
@@ -94,7 +94,7 @@ class ActiveKey:
     private_key: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class KeysOf:
     """Keys of one domain, and when something is done to them."""
 

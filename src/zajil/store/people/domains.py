@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 import sqlalchemy as sa
@@ -13,6 +12,7 @@ from zajil.core.address import Address, parse_address
 from zajil.core.directory import ROLE_LOCAL_PARTS
 from zajil.core.domain import to_unicode
 from zajil.core.errors import AlreadyExists, NotFound, Refused
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, touch
 from zajil.store.schema import address, delegation, dkim_key, domain
 
@@ -29,7 +29,7 @@ _NAMED = 3
 """Addresses that a message names before it only counts."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DomainRow:
     """One domain of ours."""
 
@@ -37,7 +37,7 @@ class DomainRow:
     created_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DomainUse:
     """A domain and what lives in it, for a list."""
 

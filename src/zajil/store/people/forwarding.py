@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import CATCH_ALL, Address, parse_address
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, touch
 from zajil.store.people.alias_loop import refuse_loop
 from zajil.store.people.aliases import BadAlias, renamed, targets_text
 from zajil.store.schema import account
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Forwarding:
     """What ``set_forwarding`` takes."""
 

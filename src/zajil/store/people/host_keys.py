@@ -12,12 +12,12 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import CERTIFICATES, touch
 from zajil.store.schema import host_certificate, host_key
 
@@ -30,7 +30,7 @@ class HostKeyState(StrEnum):
     RETIRED = "retired"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class HostKeyRow:
     """One key, without its secret."""
 
@@ -46,7 +46,7 @@ class HostKeyRow:
     retired_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewHostKey:
     """A key that was just made."""
 
@@ -58,7 +58,7 @@ class NewHostKey:
     created_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class HostKeyAt:
     """One key, and when something happens to it."""
 

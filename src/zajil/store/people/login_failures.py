@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.value_class import value_class
 from zajil.store.schema import login_failure
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FailedLogin:
     """One failure, to be counted."""
 
@@ -22,7 +22,7 @@ class FailedLogin:
     """Failures further apart than this do not add up; older ones are forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Failures:
     """What is known of one network."""
 
@@ -52,7 +52,7 @@ def failures_of(conn: Connection, network: str) -> Failures:
     return Failures(0, 0) if row is None else Failures(row.failures, row.last_ms, row.released_ms)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ReleaseNetwork:
     """What ``release_networks`` takes."""
 
@@ -79,7 +79,7 @@ def release_networks(tx: Connection, items: Sequence[ReleaseNetwork]) -> list[bo
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SlowedNetwork:
     """A network with failed log-ins."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId
+from zajil.core.value_class import value_class
 from zajil.store.people.audit import AuditQuery, find_audit, record_audit
 from zajil.store.schema import account, mailbox
 from zajil.tracking.audit import AuditEvent, JourneyOpened, MailboxOpened
@@ -18,7 +18,7 @@ _MOST = 10_000
 """Events of one reader about one owner and day that are looked at."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Opening:
     """An account has opened a mailbox, or the journey of a mail, and was allowed to."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.errors import NotFound, Refused
 from zajil.core.ids import AccountId, MailboxId, Uid
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import PUSH, touch
 from zajil.store.schema import (
     account,
@@ -42,7 +42,7 @@ class NoSuchBrowser(NotFound):
     """The account has no such browser that is told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class PushSubscription:
     """One browser, and where its push service takes messages for it."""
 
@@ -64,7 +64,7 @@ class PushSubscription:
         return hashlib.sha256(self.endpoint.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class PushTarget:
     """A subscription whose log-in holds, and the mailbox that it is told of."""
 
@@ -77,7 +77,7 @@ class PushTarget:
     """Value of ``SETTING``; ``""``: never chosen."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NamedBrowser:
     """A browser that is told, as its owner knows it."""
 
@@ -87,7 +87,7 @@ class NamedBrowser:
     """The field User-Agent of its log-in."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PushOf:
     """What ``remove_push`` takes."""
 
@@ -95,7 +95,7 @@ class PushOf:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PushResult:
     """What ``record_push`` takes."""
 

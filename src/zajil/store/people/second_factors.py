@@ -10,7 +10,6 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.errors import AlreadyExists, NotFound, Refused
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, touch
 from zajil.store.schema import account, code_failure, passkey, recovery_code, secret, totp
 
@@ -33,7 +33,7 @@ class TooManyPasskeys(Refused):
     """The account has ``MOST_PASSKEYS`` already."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class TotpRow:
     """The authenticator app of an account."""
 
@@ -44,7 +44,7 @@ class TotpRow:
     created_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class PasskeyRow:
     """One passkey, a discoverable credential of WebAuthn."""
 
@@ -61,7 +61,7 @@ class PasskeyRow:
     """When somebody logged in with it last; ``None``: never."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Factors:
     """The second factors of an account."""
 
@@ -77,7 +77,7 @@ class Factors:
         return self.totp is not None or bool(self.passkeys)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewTotp:
     """What ``set_totp`` takes."""
 
@@ -87,7 +87,7 @@ class NewTotp:
     created_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class TotpUse:
     """What ``use_totp`` takes."""
 
@@ -95,7 +95,7 @@ class TotpUse:
     step: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewRecoveryCodes:
     """What ``set_recovery_codes`` takes: hashes, in place of all codes of before."""
 
@@ -103,7 +103,7 @@ class NewRecoveryCodes:
     hashes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RecoveryCodeUse:
     """What ``use_recovery_code`` takes."""
 
@@ -111,7 +111,7 @@ class RecoveryCodeUse:
     code_hash: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PasskeyUse:
     """What ``use_passkey`` takes."""
 
@@ -298,7 +298,7 @@ def use_passkey(tx: Connection, items: Sequence[PasskeyUse]) -> list[bool]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PasskeyName:
     """What ``rename_passkey`` takes."""
 
@@ -325,7 +325,7 @@ def rename_passkey(tx: Connection, items: Sequence[PasskeyName]) -> list[None]:
     return [None] * len(items)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PasskeyOf:
     """One passkey of an account: nobody removes another's by a guessed id."""
 

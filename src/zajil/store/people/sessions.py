@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.store.schema import web_session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class WebSession:
     """One log-in of a browser."""
 
@@ -37,7 +37,7 @@ LONGEST_AGENT = 300
 """Characters."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SessionUse:
     """What ``record_session_use`` takes."""
 
@@ -46,7 +46,7 @@ class SessionUse:
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class EndSessions:
     """What ``end_web_sessions`` takes."""
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.errors import Invalid, NotFound, Refused
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.store.schema import account, account_setting
 
 LONGEST_VALUE = 65_536
@@ -31,7 +31,7 @@ class TooManySettings(Refused):
     """The account has ``MOST_OF_ONE_ACCOUNT`` settings already."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewSettings:
     """What ``set_settings`` takes."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.message.normal_form import search_form
 from zajil.store.schema import account, written_to
 
@@ -26,7 +26,7 @@ _MOST_WORDS = 2000
 _AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class WrittenTo:
     """An account wrote to somebody."""
 
@@ -37,7 +37,7 @@ class WrittenTo:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PastRecipient:
     """Somebody whom an account wrote to."""
 

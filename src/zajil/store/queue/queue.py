@@ -26,6 +26,7 @@ from zajil.core.mail_options import (
     RecipientOptions,
 )
 from zajil.core.service import RecipientState
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import QUEUE, touch
 from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions
 from zajil.store.mail.blob_reader import BlobReader
@@ -36,7 +37,7 @@ from zajil.tracking.events import FaultHappened
 # ---- claim --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Claim:
     """What a worker asks for."""
 
@@ -260,7 +261,7 @@ def read_small(
 # ---- leases -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Renewal:
     """A worker is alive and still at work on what it claimed."""
 
@@ -284,7 +285,7 @@ def renew(tx: Connection, items: Sequence[Renewal]) -> list[int]:
     return counts
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FreeLeases:
     """Workers that are dead."""
 

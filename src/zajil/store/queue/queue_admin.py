@@ -6,7 +6,6 @@ Each action is an event of the mail's journey, in the commit of its effect.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import MailId
 from zajil.core.service import QUEUED, RecipientState
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import QUEUE, touch
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.queue.settlement import release_bodies
@@ -25,7 +25,7 @@ HELD = recipient.c.state == sa.literal_column("'held'")
 _QUEUED = recipient.c.state.in_(QUEUED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class QueueRow:
     """One recipient in the queue."""
 
@@ -56,7 +56,7 @@ class QueueRow:
     """When the sender was told of the delay."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class QueueQuery:
     """Which rows are meant; ``None`` asks for nothing. All that is given must match."""
 
@@ -165,7 +165,7 @@ _LIST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class QueueOrder:
     """What an operator wants done to some mails."""
 

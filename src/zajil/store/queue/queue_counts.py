@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.service import RecipientState
+from zajil.core.value_class import value_class
 from zajil.store.queue.queue_admin import HELD, WAITING
 from zajil.store.schema import recipient
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class QueueCounts:
     """Recipients in the queue."""
 
@@ -52,7 +51,7 @@ def count_queue(conn: Connection, most: int) -> QueueCounts:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class StateCount:
     """Recipients of one state."""
 
@@ -67,7 +66,7 @@ def count_states(conn: Connection) -> dict[RecipientState, StateCount]:
     return {name: StateCount(row.total, row.oldest) for name, row in found.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class LateMail:
     """Recipients that wait although they should have been delivered."""
 

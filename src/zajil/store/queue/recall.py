@@ -8,7 +8,6 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -16,6 +15,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, MailboxId, MailId, Uid
 from zajil.core.service import QUEUED, RecipientState
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import QUEUE, touch
 from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.mail.tracking import EventBatch, record_events
@@ -32,7 +32,7 @@ class TooLate(Refused):
     """The mail is on its way, or was taken back already, or is another account's."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Recall:
     """What ``recall_mails`` takes."""
 
@@ -44,7 +44,7 @@ class Recall:
     now_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SentCopy:
     """The author's own copy of a mail."""
 
@@ -52,7 +52,7 @@ class SentCopy:
     uid: Uid
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ScheduledMail:
     """A mail that waits for the time that its author chose."""
 

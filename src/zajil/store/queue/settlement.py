@@ -10,7 +10,6 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +18,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.errors import InternalError
 from zajil.core.ids import MailId
 from zajil.core.service import QUEUED, RecipientState
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import PROGRESS, QUEUE, require_space, touch
 from zajil.store.engine.rows import execute_text, marks_of, portions, values
 from zajil.store.mail.append import Append, append_messages
@@ -33,7 +33,7 @@ class LeaseLost(InternalError):
     """A recipient was taken from us meanwhile; nothing of the settlement was written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class RowResult:
     """What came of one recipient."""
 
@@ -53,7 +53,7 @@ class RowResult:
     """The sender is told of the delay by the DSN of this settlement."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Settlement:
     """What came of some recipients of one mail, under one lease."""
 

@@ -8,13 +8,13 @@ backup, or a fault of ours.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.service import QUEUED
+from zajil.core.value_class import value_class
 from zajil.store.schema import (
     account,
     account_setting,
@@ -47,7 +47,7 @@ from zajil.store.schema import (
 RESTORE = "restore it from a backup; if there is none, the owner can only delete the message"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Damage:
     """One thing in the store that is not as it must be."""
 
@@ -63,7 +63,7 @@ class Damage:
     """``store.repair`` mends it without losing anything."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Rule:
     """A query, and what each of its rows means."""
 

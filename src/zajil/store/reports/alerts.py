@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.value_class import value_class
 from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.schema import alert
 
@@ -17,7 +17,7 @@ _DNS_FOUND = "dns found"
 """Rows of this kind are no alerts: the records of a domain that were right at some time."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AlertRow:
     """One condition."""
 
@@ -29,7 +29,7 @@ class AlertRow:
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class AlertChange:
     """What changes after one look at all conditions."""
 
@@ -101,7 +101,7 @@ def load_found_records(conn: Connection) -> dict[str, frozenset[str]]:
     return {row.subject: frozenset(json.loads(row.facts)["records"]) for row in rows}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FoundRecords:
     """The records of all domains that were right at some time."""
 

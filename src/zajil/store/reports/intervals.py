@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.value_class import value_class
 from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.schema import report_interval as interval
 from zajil.store.schema import report_interval_row as interval_row
@@ -29,7 +30,7 @@ MAX_ROWS = 5_000
 """Rows of one domain and interval: a report of a megabyte, before it is packed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class CountedRow:
     """Things that were alike, and how many there were."""
 
@@ -38,7 +39,7 @@ class CountedRow:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class CountedInterval:
     """What one worker counted for one domain since it wrote last."""
 
@@ -53,7 +54,7 @@ class CountedInterval:
     rows: tuple[CountedRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DueInterval:
     """An interval of a domain that is to be reported."""
 
@@ -63,7 +64,7 @@ class DueInterval:
     end_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class IntervalLease:
     """A worker makes the report of an interval."""
 
@@ -73,7 +74,7 @@ class IntervalLease:
     """End of the lease; it is also its token."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LoadedInterval:
     """Everything that a report is made from."""
 
@@ -83,7 +84,7 @@ class LoadedInterval:
     """The highest count first."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FinishedInterval:
     """An interval that is over: its report, or why there is none."""
 

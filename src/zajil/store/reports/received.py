@@ -11,7 +11,6 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,6 +18,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.errors import NotFound
 from zajil.core.ids import BlobId, MailId
 from zajil.core.service import RecipientState
+from zajil.core.value_class import value_class
 from zajil.store.engine.rows import insert_rows
 from zajil.store.schema import dmarc_report as report_table
 from zajil.store.schema import dmarc_report_mail, message, recipient
@@ -32,7 +32,7 @@ class NoSuchReport(NotFound):
     """No report has this number."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class NewReportRow:
     """One row of an aggregate report."""
 
@@ -47,7 +47,7 @@ class NewReportRow:
     """JSON of the whole row."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class NewReport:
     """A report that came, by mail or in a file; ``reports.dmarc.codec`` makes it."""
 
@@ -72,7 +72,7 @@ class NewReport:
     mail_id: MailId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class StoredReport:
     """One report, as a list shows it."""
 
@@ -92,7 +92,7 @@ class StoredReport:
     passed: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LoadedReport:
     """A report with everything in it."""
 
@@ -103,7 +103,7 @@ class LoadedReport:
     """JSON and count of each row, in order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class SourceSummary:
     """What all reports say of one source of mail for a domain."""
 
@@ -122,7 +122,7 @@ class SourceSummary:
 DMARC_KINDS = ("aggregate", "failure")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ReportQuery:
     """Which reports are wanted."""
 
@@ -134,7 +134,7 @@ class ReportQuery:
     kinds: tuple[str, ...] = DMARC_KINDS
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ReportInMail:
     """A mail to the address for reports that was not examined yet."""
 
@@ -145,7 +145,7 @@ class ReportInMail:
     blob_id: BlobId
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ExaminedMail:
     """A mail that was examined."""
 

@@ -7,18 +7,18 @@ that there are at most some hundred thousand.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.value_class import value_class
 from zajil.store.schema import traffic
 
 KEPT_MINUTES = 8 * 24 * 60
 """A week and a day."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class TrafficCounts:
     """What one worker has counted since the last time."""
 
