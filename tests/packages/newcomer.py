@@ -1,4 +1,4 @@
-"""Follow ``docs/run/start.md`` in a fresh system: newcomer.py ROOT PAGE FOLDER, in a new network.
+"""Follow a page of ``docs/run`` in a fresh system: newcomer.py ROOT PAGE FOLDER, in a new network.
 
 The system has our package already. DNS, the certificate authority and a server to write to are
 those of ``kit.small_internet``. Prints how long each command took, and what another server found.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import re
 import shlex
 import signal
 import socket
@@ -25,6 +24,7 @@ import dns.query
 import dns.tsigkeyring
 import dns.update
 
+from kit.operator_page import commands_of
 from kit.small_internet import NAME_SERVER, RESOLVER, SmallInternet, prepare_network, small_internet
 
 OURS, THEIRS = "127.1.0.1", "127.2.0.1"
@@ -52,8 +52,8 @@ class Trial:
         self.server: subprocess.Popen[bytes] | None = None
 
     def follow(self, page: str) -> None:
-        """Run each command of a page, in its order."""
-        for line in commands_of(page):
+        """Run each command of a page that is typed into a shell, in its order."""
+        for line in (one.text for one in commands_of(page) if not one.is_inline):
             command = self._for_this_system(line)
             began = time.monotonic()
             if command[0] == "apt-get":
@@ -135,13 +135,6 @@ class Trial:
                 time.sleep(0.5)
 
 
-def commands_of(page: str) -> list[str]:
-    """Return the commands of a page, without their comments."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)
-    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line]
-
-
 def _connect(host: str, port: int) -> socket.socket:
     return socket.create_connection((host, port), timeout=60)
 
@@ -173,7 +166,7 @@ def other_server(folder: Path) -> Iterator[None]:
         server.wait(60)
 
 
-def main(root: Path, page: Path, folder: Path) -> None:
+def main(root: Path, page: str, folder: Path) -> None:
     """Follow the page."""
     prepare_network()
     hosts = {OURS: HOST, THEIRS: "mail.other.test"}
@@ -192,7 +185,7 @@ def main(root: Path, page: Path, folder: Path) -> None:
             (root / "etc" / name).chmod(0o644)
         trial = Trial(root, internet)
         try:
-            trial.follow(page.read_text("utf-8"))
+            trial.follow(page)
             print(f"HTTPS with a valid certificate after {trial.open_webmail():.1f} s more")
         finally:
             print((root / "tmp" / "log").read_text() if (root / "tmp" / "log").exists() else "")
@@ -205,4 +198,4 @@ def main(root: Path, page: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*(Path(one) for one in sys.argv[1:4]))
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

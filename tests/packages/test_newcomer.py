@@ -35,7 +35,7 @@ def test_the_page_leads_to_a_trusted_mail_domain(tmp_path: Path) -> None:
     root.run("dpkg", "--install", "/zajil.deb")
     (tmp_path / "world").mkdir()
     follow = [sys.executable, str(Path(__file__).with_name("newcomer.py")), str(root.folder)]
-    follow += [str(ROOT / "docs" / "run" / "start.md"), str(tmp_path / "world")]
+    follow += ["start", str(tmp_path / "world")]
     script = 'mount -t proc proc "$0/proc"; exec "$@"'
     unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"]
     done = subprocess.run(
