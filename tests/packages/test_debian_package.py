@@ -46,7 +46,7 @@ def newer(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["dpkg-deb", "-R", str(package), str(tree)], check=True)
     control = tree / "DEBIAN" / "control"
     control.write_text(re.sub(r"(?m)^(Version: .*)$", r"\1+upgrade1", control.read_text()))
-    made = folder / "newer.deb"
+    made = folder / "zajil_newer.deb"
     subprocess.run(["dpkg-deb", "-b", "-Zgzip", str(tree), str(made)], check=True)
     return made
 
@@ -58,8 +58,11 @@ def root(tmp_path: Path) -> FreshRoot:
 
 
 def install(root: FreshRoot, package: Path) -> str:
-    (root.folder / "zajil.deb").write_bytes(package.read_bytes())
-    return root.run("dpkg", "--install", "/zajil.deb")
+    """Type the command of docs/run/install.md beside the package."""
+    for older in root.folder.glob("zajil_*.deb"):
+        older.unlink()
+    (root.folder / package.name).write_bytes(package.read_bytes())
+    return root.run("sh", "-c", "apt-get install --yes ./zajil_*.deb")
 
 
 def test_lintian_finds_no_error(package: Path) -> None:
@@ -110,7 +113,7 @@ def test_the_life_of_an_installation(package: Path, newer: Path, root: FreshRoot
 
     # Removed: the program is gone as a whole, the rest stays.
     mail = root.files("/var/lib/zajil")
-    root.run("dpkg", "--remove", "zajil")
+    root.run("apt-get", "remove", "--yes", "zajil")
     assert root.files("/usr/lib/zajil") == []
     assert not (root.folder / "usr/bin/zajil").exists()
     assert (root.folder / "etc/zajil/zajil.toml").read_bytes() == configuration
@@ -121,7 +124,7 @@ def test_the_life_of_an_installation(package: Path, newer: Path, root: FreshRoot
     assert "b@y.test" in root.run("zajil", "account", "list")
 
     # Purged: no configuration is left in /etc, but no mail is lost.
-    said = root.run("dpkg", "--purge", "zajil")
+    said = root.run("apt-get", "purge", "--yes", "zajil")
     assert "rm -r /var/lib/zajil" in said
     assert not (root.folder / "etc/zajil").exists()
     kept = root.folder / "var/lib/zajil/etc-zajil/zajil.toml"
@@ -132,7 +135,7 @@ def test_the_life_of_an_installation(package: Path, newer: Path, root: FreshRoot
 def test_purge_leaves_nothing_where_no_mail_was(package: Path, root: FreshRoot) -> None:
     before = set(root.files("/usr")) | set(root.files("/etc"))
     install(root, package)
-    root.run("dpkg", "--purge", "zajil")
+    root.run("apt-get", "purge", "--yes", "zajil")
     after = set(root.files("/usr")) | set(root.files("/etc"))
     left = {name for name in after - before if "zajil" in name}
     assert left == set()
