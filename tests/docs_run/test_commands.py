@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ HARMLESS = re.compile("cd|chmod|chown|cp|curl|mkdir|mv|openssl|promtool|rm|sqlit
 """Programs that a shell of the test runs in the world; others need an entry in the table."""
 _RUN, _HELP = "run here", "named in a sentence; its help is asked for"
 _TYPED_HERE = (_RUN, _HELP)
+_PATIENCE_SECONDS = 60
 ALL = [command for name in NAMES for command in commands_of(name)]
 TYPED = {command.text for command in ALL if not command.is_inline}
 
@@ -43,6 +45,22 @@ def how(command: Command) -> str:
         is_ours = command.text.startswith("zajil ")
         return _HELP if is_ours else "named in a sentence, without arguments"
     return _RUN
+
+
+@contextmanager
+def ended_after(seconds: int) -> Iterator[None]:
+    """Raise ``TimeoutError`` in a command that never ends, such as a server."""
+
+    def end(number: int, frame: object) -> None:
+        raise TimeoutError("it does not end: it needs an entry in kit/operator_table.py")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class Typist:
@@ -90,7 +108,8 @@ class Typist:
                     terminal.type(answer)
                 return terminal.end(), terminal.text
         if words[0] == "zajil" and "|" not in words and not one.is_process:
-            status, out, err = self.run(*(os.path.expanduser(word) for word in words[1:]))
+            with ended_after(_PATIENCE_SECONDS):
+                status, out, err = self.run(*(os.path.expanduser(word) for word in words[1:]))
             return status, out + err
         return self._in_a_shell(text)
 
@@ -126,7 +145,7 @@ class Typist:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=_PATIENCE_SECONDS,
         )
         folder, self.umask = after.read_text().split("\n")[:2]
         self.folder = Path(folder)

@@ -61,6 +61,10 @@ _CTRL_C = b"\x03"
 _ME = pwd.getpwuid(os.geteuid()).pw_name
 _USER = "nobody" if os.geteuid() == 0 else _ME
 
+_IN_BROWSER = Expected(
+    types=(("ssh -L ", _CTRL_C),), status=130, says=(r"http://127\.0\.0\.1:\d+/",)
+)
+
 PAGES: dict[str, Page] = {
     "abuse": Page(
         fill={"amal": "salma"},
@@ -229,11 +233,7 @@ PAGES: dict[str, Page] = {
             "zajil setup": Expected(
                 types=(("Mail domain: ", _CTRL_C),), status=1, says=("nothing was written",)
             ),
-            "zajil setup --web": Expected(
-                types=(("ssh -L ", _CTRL_C),),
-                status=130,
-                says=(r"http://127\.0\.0\.1:\d+/",),
-            ),
+            "zajil setup --web": _IN_BROWSER,
             "zajil --set queue.lifetime=3d setup example.org": Expected(adds=("--dir", "{}/more")),
         },
     ),
