@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import io
 import time
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -23,6 +21,7 @@ from josepy.jwk import JWK
 from requests.adapters import HTTPAdapter
 
 from zajil.certificates.plan import MAX_RETRY_AFTER_MS
+from zajil.message.date import parse_date
 
 _TIMEOUT_SECONDS = 20
 _NONCE_TRIES = 20
@@ -112,13 +111,11 @@ def _limit_retry_after(response: requests.Response) -> None:
     with one that is too large.
     """
     text = response.headers.pop("Retry-After", "").strip()
-    try:
-        if text.isascii() and text.isdecimal():
-            seconds = float(text[:9])
-        else:
-            when = parsedate_to_datetime(text)
-            seconds = (when.astimezone(UTC) - datetime.now(UTC)).total_seconds()
-    except (ValueError, OverflowError):
+    if text.isascii() and text.isdecimal():
+        seconds = float(text[:9])
+    elif (at_ms := parse_date(text)) is not None:
+        seconds = at_ms / 1000 - time.time()
+    else:
         return
     response.headers["Retry-After"] = str(int(min(max(seconds, 1), MAX_RETRY_AFTER_MS // 1000)))
 
