@@ -21,6 +21,7 @@ import pytest
 from kit.certificates import TestAuthority
 from kit.marks import MarkAuthority
 from kit.name_server import zone_server
+from kit.operator_world import listen_on_free_ports
 from zajil.cli.main import main
 from zajil.operations.as_user import first_unreadable, python_paths
 
@@ -33,7 +34,9 @@ _NOW = datetime.datetime.now(datetime.UTC)
 @pytest.fixture
 def folder(template: Path, tmp_path: Path) -> Path:
     """A copy of it for one test."""
-    return Path(shutil.copytree(template, tmp_path / "mail"))
+    copy = Path(shutil.copytree(template, tmp_path / "mail"))
+    listen_on_free_ports(copy / "zajil.toml")
+    return copy
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from kit.installation import Installation, SetUp, serving
 from kit.mail import make_message
 from kit.name_servers import free_port
 from kit.raw_smtp import RawPeer
+from zajil.config.options_server import ListenOptions
 from zajil.config.toml_text import toml_value
 
 ZAJIL = [sys.executable, "-m", "zajil"]
@@ -118,6 +119,18 @@ def write_options(file: Path, tree: Mapping[str, Any]) -> None:
     file.write_text("\n".join(lines) + "\n", "utf-8")
 
 
+def listen_on_free_ports(file: Path) -> None:
+    """Change the addresses of a configuration file: others may use the usual ports of this
+    machine, and ``config check`` finds that."""
+    tree = tomllib.loads(file.read_text("utf-8"))
+    listen = ListenOptions().model_dump() | tree.get("listen", {})
+    tree["listen"] = {
+        name: [f"127.0.0.1:{free_port()}"] if addresses else []
+        for name, addresses in listen.items()
+    }
+    write_options(file, tree)
+
+
 def first_zone() -> Records:
     """Return what DNS says of others; nobody listens on the port of ``mx.far.example``."""
     return {
@@ -166,6 +179,7 @@ def make_world(folder: Path, nameserver: str) -> World:
     pair = authority.issue(*(f"{name}.example.org" for name in NAMES))
     for source, name in zip(pair, ("certificate.pem", "key.pem"), strict=True):
         (mail / "tls" / name).write_bytes(source.read_bytes())
+    listen_on_free_ports(mail / "zajil.toml")
     return World(folder, nameserver, authority.ca_file, passwords, {})
 
 
