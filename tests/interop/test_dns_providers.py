@@ -14,14 +14,8 @@ from zajil.config.options_server import DnsOptions
 from zajil.dns.flow import Answer, Question, run_flow
 from zajil.net.system import SystemClock
 from zajil.resolver.client import Resolver
-from zajil.resolver.provider import (
-    BadProvider,
-    Provider,
-    ProviderFailed,
-    ZoneRecord,
-    find_zone,
-    open_provider,
-)
+from zajil.resolver.provider import find_zone, open_provider
+from zajil.resolver.zone_access import BadProvider, Provider, ProviderFailed, ZoneRecord
 
 pytestmark = pytest.mark.interop
 

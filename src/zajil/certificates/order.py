@@ -25,13 +25,8 @@ from zajil.config.options_acme import AcmeOptions, DnsProviderOptions
 from zajil.core.clock import Clock
 from zajil.core.errors import Unavailable
 from zajil.dns.flow import Outcome, Question, Resolve, run_flow
-from zajil.resolver.provider import (
-    Provider,
-    ProviderFailed,
-    ZoneRecord,
-    find_zone,
-    open_provider,
-)
+from zajil.resolver.provider import find_zone, open_provider
+from zajil.resolver.zone_access import Provider, ProviderFailed, ZoneRecord
 from zajil.store.engine.open import Store
 from zajil.store.people.certificates import (
     AcmeAccount,

@@ -347,4 +347,4 @@ def _print_result(plan: SetupPlan, result: SetupResult, *, with_records: bool = 
         print(f"It gets its certificate as soon as its names lead to it: {zajil} tls list")
     elif plan.makes_certificate:
         print("Its certificate is self-signed: other servers accept it, mail programs warn about")
-        print(f"it. To use a certificate of a public authority, see [tls] in {config}.")
+        print(f"it. To use a certificate of a public authority, see [acme] in {config}.")

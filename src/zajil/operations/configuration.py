@@ -30,7 +30,8 @@ from zajil.operations.machine_findings import (
     size_findings,
 )
 from zajil.operations.run import WrongUser, as_server_user, find_user
-from zajil.resolver.provider import BadProvider, open_provider
+from zajil.resolver.provider import open_provider
+from zajil.resolver.zone_access import BadProvider
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import claim_folder, open_to_others
 from zajil.store.engine.migrate import require_current

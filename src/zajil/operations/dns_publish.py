@@ -15,7 +15,8 @@ from typing import Literal
 from zajil.dns.flow import Resolve, run_flow
 from zajil.operations.dns_compare import compare, unquote
 from zajil.operations.dns_record import DnsRecord
-from zajil.resolver.provider import Provider, ZoneRecord, find_zone
+from zajil.resolver.provider import find_zone
+from zajil.resolver.zone_access import Provider, ZoneRecord
 
 Step = Literal["add", "replace", "leave", "by hand"]
 """``leave``: something of others is there; ``by hand``: this provider cannot write it."""

@@ -22,7 +22,7 @@ import dns.tsigkeyring
 import dns.update
 
 from zajil.config.options_acme import DnsProviderOptions
-from zajil.resolver.provider import BadProvider, ProviderFailed, ZoneRecord
+from zajil.resolver.zone_access import BadProvider, ProviderFailed, ZoneRecord
 
 _TIMEOUT_SECONDS = 20.0
 

@@ -9,50 +9,11 @@ takes the refusal of a name server for a success, and cannot list records.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from zajil.config.options_acme import DYNAMIC_UPDATES, DnsProviderOptions
-from zajil.core.errors import Invalid, Unavailable
 from zajil.dns.flow import Flow, Outcome, Question
-
-
-class BadProvider(Invalid):
-    """``[dns_provider]`` cannot be used as it is."""
-
-
-class ProviderFailed(Unavailable):
-    """The provider refused, or did not answer; the text says which."""
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneRecord:
-    """One record of a zone."""
-
-    name: str
-    """ASCII form, without a final dot."""
-    type: str
-    value: str
-    """As in a zone file, names with a final dot; of TXT: the joined strings, without quotes."""
-    ttl_seconds: int = 300
-
-
-class Provider(Protocol):
-    """Access to the zones of one provider."""
-
-    def list_records(self, zone: str, name: str, kind: str) -> list[ZoneRecord]:
-        """Return the records of one name and type.
-
-        Raises:
-            ProviderFailed: it could not be asked.
-        """
-
-    def change(self, zone: str, remove: Sequence[ZoneRecord], add: Sequence[ZoneRecord]) -> None:
-        """Remove these records, which may be gone already, and add those.
-
-        Raises:
-            ProviderFailed: with ``rfc2136`` nothing was changed; else some may be.
-        """
+from zajil.resolver.zone_access import BadProvider, Provider, ProviderFailed, ZoneRecord
 
 
 def open_provider(options: DnsProviderOptions) -> Provider:
