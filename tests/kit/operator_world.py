@@ -32,18 +32,6 @@ from zajil.config.options_server import ListenOptions
 from zajil.config.toml_text import toml_value
 
 ZAJIL = [sys.executable, "-m", "zajil"]
-_SERVICES = [
-    "smtp",
-    "submission",
-    "submissions",
-    "imap",
-    "imaps",
-    "pop3",
-    "pop3s",
-    "http",
-    "https",
-    "web",
-]
 NAMES = ("mail", "autoconfig", "autodiscover", "mta-sts")
 _ADDRESS = "192.0.2.1"
 """Of the server, as the zone file has it until it is replaced."""
@@ -167,8 +155,6 @@ def make_world(folder: Path, nameserver: str) -> World:
     (folder / "home").mkdir()
     options = [f'dns.nameservers=["{nameserver}"]', "dns.timeout=2s", "submit.strangers_per_hour=3"]
     options += ["deliver.port=1", "limits.login_failures=100", "server.workers=1"]
-    # The usual ports may be in use on this machine.
-    options += [f'listen.{service}=["127.0.0.1:{free_port()}"]' for service in _SERVICES]
     overrides = [part for one in options for part in ("--set", one)]
     setup = ["setup", "example.org", "--dir", str(mail), "--admin", "amal@example.org"]
     setup += ["--address", "127.0.0.1", "--json"]
