@@ -21,7 +21,7 @@ import pytest
 from kit.certificates import TestAuthority
 from kit.marks import MarkAuthority
 from kit.name_server import zone_server
-from kit.operator_world import listen_on_free_ports
+from kit.operator_world import listen_elsewhere
 from zajil.cli.main import main
 from zajil.operations.as_user import first_unreadable, python_paths
 
@@ -35,7 +35,7 @@ _NOW = datetime.datetime.now(datetime.UTC)
 def folder(template: Path, tmp_path: Path) -> Path:
     """A copy of it for one test."""
     copy = Path(shutil.copytree(template, tmp_path / "mail"))
-    listen_on_free_ports(copy / "zajil.toml")
+    listen_elsewhere(copy / "zajil.toml")
     return copy
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
+import itertools
 import json
+import os
 import shutil
 import smtplib
 import sqlite3
@@ -26,7 +28,6 @@ from kit.certificates import TestAuthority
 from kit.command_line import Run, as_json
 from kit.installation import Installation, SetUp, serving
 from kit.mail import make_message
-from kit.name_servers import free_port
 from kit.raw_smtp import RawPeer
 from zajil.config.options_server import ListenOptions
 from zajil.config.toml_text import toml_value
@@ -107,14 +108,22 @@ def write_options(file: Path, tree: Mapping[str, Any]) -> None:
     file.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def listen_on_free_ports(file: Path) -> None:
+def own_places() -> Iterator[str]:
+    """Give places to listen on that no other program uses: an address of loopback for each
+    process, and ports below those that the system gives to connections."""
+    pid = os.getpid()
+    address = f"127.{100 + (pid >> 16) % 100}.{pid >> 8 & 255}.{pid & 255}"
+    return (f"{address}:{port}" for port in itertools.count(20_000))
+
+
+def listen_elsewhere(file: Path) -> None:
     """Change the addresses of a configuration file: others may use the usual ports of this
     machine, and ``config check`` finds that."""
     tree = tomllib.loads(file.read_text("utf-8"))
     listen = ListenOptions().model_dump() | tree.get("listen", {})
     tree["listen"] = {
-        name: [f"127.0.0.1:{free_port()}"] if addresses else []
-        for name, addresses in listen.items()
+        name: [place] if addresses else []
+        for (name, addresses), place in zip(listen.items(), own_places(), strict=False)
     }
     write_options(file, tree)
 
@@ -165,7 +174,7 @@ def make_world(folder: Path, nameserver: str) -> World:
     pair = authority.issue(*(f"{name}.example.org" for name in NAMES))
     for source, name in zip(pair, ("certificate.pem", "key.pem"), strict=True):
         (mail / "tls" / name).write_bytes(source.read_bytes())
-    listen_on_free_ports(mail / "zajil.toml")
+    listen_elsewhere(mail / "zajil.toml")
     return World(folder, nameserver, authority.ca_file, passwords, {})
 
 
