@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from kit import operator_scenes as scenes
 from kit.command_line import Run
 from kit.operator_world import World
+from zajil.operations.as_user import first_unreadable, python_paths
 
 Prepare = Callable[[World, Run, ExitStack], None]
 
@@ -59,7 +60,16 @@ _WATCH = Expected(is_process=True, says=("All records are right",))
 _ASKS_ZONE = scenes.ASKS_ZONE
 _CTRL_C = b"\x03"
 _ME = pwd.getpwuid(os.geteuid()).pw_name
-_USER = "nobody" if os.geteuid() == 0 else _ME
+
+
+def _server_user() -> str:
+    """Return who can be ``server.user``: somebody who can read this Python and our files."""
+    if os.geteuid() != 0 or first_unreadable(python_paths(), pwd.getpwnam("nobody")):
+        return _ME
+    return "nobody"
+
+
+_USER = _server_user()
 
 _IN_BROWSER = Expected(
     types=(("ssh -L ", _CTRL_C),), status=130, says=(r"http://127\.0\.0\.1:\d+/",)
@@ -108,6 +118,8 @@ PAGES: dict[str, Page] = {
     "daily": Page(
         fill={"192.0.2.7": "127.0.0.1", "GROUP COMMAND": "queue list"},
         expected={
+            # For the shell that it is typed into.
+            "zajil --install-completion": Expected(is_process=True),
             "zajil account admin basim on": Expected(says=("basim: .*administrator",)),
             "zajil account rename salma salma.haddad@example.org --keep-alias": Expected(
                 says=("salma.haddad@example.org",)

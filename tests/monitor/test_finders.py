@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from kit.clock import FakeClock
 from kit.store import NOW_MS, make_account, make_intake, open_test_store, running
 from zajil.config.options_monitor import AlertOptions
+from zajil.monitor import finders
 from zajil.monitor.conditions import DAY_MS, AlertCondition, AlertKind
 from zajil.monitor.finders import (
     NightlyCheck,
@@ -173,7 +174,10 @@ def test_workers_that_die_again_and_again(clock: FakeClock) -> None:
     assert asyncio.run(story()) == [0, 0, 0, 3, 3, 0, 0]
 
 
-def test_damage_is_found_at_night(store: Store, clock: FakeClock) -> None:
+def test_damage_is_found_at_night(
+    store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finders, "_STEP_PAUSE_SECONDS", 0.001)
     amal = make_account(store, "amal@north.test")
     staged = asyncio.run(_stage(store))
     store.write_now(write_intakes, make_intake(staged, local=[amal]))

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +90,7 @@ def test_the_wheel_has_manual_pages_completion_files_and_units(built: Built) -> 
 
 def test_the_sdist_builds_the_same_wheel(built: Built, tmp_path: Path) -> None:
     """Also: a second build is the same, byte by byte."""
-    with tarfile.open(built.sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
+    subprocess.run(["tar", "-xzf", str(built.sdist), "-C", str(tmp_path)], check=True)
     unpacked = next(tmp_path.iterdir())
     assert not (unpacked / "tests").exists()
     subprocess.run(
