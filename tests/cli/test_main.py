@@ -15,6 +15,7 @@ import pytest
 import typer
 
 from kit.command_line import Run, as_json
+from kit.operator_world import listening_elsewhere
 from zajil.cli.main import app
 
 
@@ -199,7 +200,7 @@ def test_an_unknown_mail_cannot_be_acted_on(run: Run, action: str) -> None:
 
 
 def test_config_check(run: Run, server: Path) -> None:
-    assert run("config", "check")[:2] == (0, f"{server} is right\n")
+    assert run(*listening_elsewhere(), "config", "check")[:2] == (0, f"{server} is right\n")
     server.write_text(server.read_text("utf-8").replace("[queue]", "[queue]\nleas = 1"), "utf-8")
     status, _, err = run("config", "check")
     assert status == 2
@@ -219,11 +220,11 @@ def test_config_example_is_a_configuration(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "example.toml"
     file.write_text(run("config", "example")[1], "utf-8")
     status, out, _ = run("config", "check", str(file), "--json")
-    # Every option is right; only the folders of that server are not on this machine.
-    assert (status, [one["option"] for one in json.loads(out)["mistakes"]]) == (
-        1,
-        ["server.data_dir"],
-    )
+    # Every option is right; only the folders of that server are not on this machine, and others
+    # may use its ports.
+    mistakes = json.loads(out)["mistakes"]
+    found = [one["option"] for one in mistakes if "is in use" not in one["reason"]]
+    assert (status, found) == (1, ["server.data_dir"])
 
 
 def test_the_certificate_is_shown(run: Run) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from kit.operator_world import listening_elsewhere
 from kit.store import make_account, make_intake, open_test_store
 from zajil.cli.main import main
 from zajil.config.load import load_configuration
@@ -78,8 +79,7 @@ def test_no_command_makes_a_database_that_is_missing(
 
 def test_serve_makes_no_database_that_is_missing(folder: Path) -> None:
     _remove_database(folder)
-    services = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "web")
-    ports = [part for name in services for part in ("--set", f"listen.{name}=[]")]
+    ports = listening_elsewhere()
     done = subprocess.run(
         [sys.executable, "-m", "zajil", "--config", str(folder / "zajil.toml"), *ports, "serve"],
         capture_output=True,

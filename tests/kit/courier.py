@@ -109,7 +109,7 @@ async def courier(
     store: Store,
     zone: Zone,
     *,
-    port: int = 25,
+    port: int = 1,
     ports: Mapping[str, int] | None = None,
     tls: ssl.SSLContext | None = None,
     tls_mode: Literal["opportunistic", "verify", "never"] = "opportunistic",
@@ -126,7 +126,7 @@ async def courier(
     Args:
         store: will be started and closed.
         zone: all of DNS.
-        port: of all hosts.
+        port: of all hosts; nobody listens on the default.
         ports: of single hosts, on 127.0.0.1.
         tls: a client's context; ``None``: no TLS.
         tls_mode: ``deliver.tls``.

@@ -116,6 +116,13 @@ def own_places() -> Iterator[str]:
     return (f"{address}:{port}" for port in itertools.count(20_000))
 
 
+def listening_elsewhere() -> list[str]:
+    """Return options of a command for what ``listen_elsewhere`` writes into a file."""
+    usual = [name for name, addresses in ListenOptions().model_dump().items() if addresses]
+    places = zip([*usual, "http", "https"], own_places(), strict=False)
+    return [part for name, place in places for part in ("--set", f'listen.{name}=["{place}"]')]
+
+
 def listen_elsewhere(file: Path) -> None:
     """Change the addresses of a configuration file: others may use the usual ports of this
     machine, and ``config check`` finds that."""
