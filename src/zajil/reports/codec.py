@@ -33,55 +33,54 @@ def to_store(
         received_ms: when it came.
         mail_id: of its mail.
     """
-    if isinstance(report, AggregateReport):
-        return NewReport(
-            kind="aggregate",
-            domain=report.policy.domain,
-            sender=sender,
-            report_id=report.report_id[:200],
-            is_proven=is_proven,
-            organization=report.organization[:200],
-            begin_ms=report.begin_s * 1000,
-            end_ms=report.end_s * 1000,
-            received_ms=received_ms,
-            messages=report.messages,
-            passed=report.passed,
-            content=_encode(replace(report, rows=())),
-            rows=tuple([_to_row(row) for row in report.rows]),
-            mail_id=mail_id,
-        )
-    content = _encode(report)
+    origin: dict[str, Any] = {
+        "sender": sender,
+        "is_proven": is_proven,
+        "received_ms": received_ms,
+        "mail_id": mail_id,
+    }
+    if isinstance(report, FailureReport):
+        return _failure_to_store(report, origin)
+    origin |= {
+        "report_id": report.report_id[:200],
+        "organization": report.organization[:200],
+        "begin_ms": report.begin_s * 1000,
+        "end_ms": report.end_s * 1000,
+    }
     if isinstance(report, TlsReport):
         return NewReport(
             kind=TLS,
             domain=report.domain,
-            sender=sender,
-            report_id=report.report_id[:200],
-            is_proven=is_proven,
-            organization=report.organization[:200],
-            begin_ms=report.begin_s * 1000,
-            end_ms=report.end_s * 1000,
-            received_ms=received_ms,
             messages=report.sessions,
             passed=report.succeeded,
-            content=content,
-            mail_id=mail_id,
+            content=_encode(report),
+            **origin,
         )
-    at_ms = report.arrival_ms if report.arrival_ms is not None else received_ms
+    return NewReport(
+        kind="aggregate",
+        domain=report.policy.domain,
+        messages=report.messages,
+        passed=report.passed,
+        content=_encode(replace(report, rows=())),
+        rows=tuple([_to_row(row) for row in report.rows]),
+        **origin,
+    )
+
+
+def _failure_to_store(report: FailureReport, origin: dict[str, Any]) -> NewReport:
+    content = _encode(report)
+    at_ms = report.arrival_ms if report.arrival_ms is not None else origin["received_ms"]
     return NewReport(
         kind="failure",
         domain=report.reported_domain,
-        sender=sender,
         report_id=hashlib.sha256(content.encode()).hexdigest()[:32],
-        is_proven=is_proven,
         organization=report.user_agent[:200],
         begin_ms=at_ms,
         end_ms=at_ms,
-        received_ms=received_ms,
         messages=report.incidents,
         passed=0,
         content=content,
-        mail_id=mail_id,
+        **origin,
     )
 
 
