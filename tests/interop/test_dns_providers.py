@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.name_servers import WritableZone, bind_with, power_dns
+from kit.name_servers import SIGNING, WritableZone, bind_with, power_dns
 from zajil.config.options_acme import DnsProviderOptions
 from zajil.config.options_server import DnsOptions
 from zajil.dns.flow import Answer, Question, run_flow
@@ -78,6 +78,17 @@ def test_bind_takes_dynamic_updates(tmp_path: Path) -> None:
         assert asyncio.run(zone_of("_acme-challenge.mail.x.test")) == "x.test"
     with pytest.raises(ProviderFailed, match="does not answer"):
         provider.change("x.test", [], [_OWN])
+
+
+def test_a_zone_that_is_signed_after_the_change(tmp_path: Path) -> None:
+    """BIND accepts the update, and answers with the new records once it has signed them."""
+    with bind_with(tmp_path, "x.test", "mail A 127.0.0.1", in_zone=SIGNING) as zone:
+        provider = open_provider(DnsProviderOptions(name="rfc2136", options=zone.options))
+        records = [ZoneRecord(f"t{number}.x.test", "TXT", _KEY) for number in range(100)]
+        provider.change("x.test", [], records)
+        for record in (records[0], records[-1]):
+            (found,) = provider.list_records("x.test", record.name, "TXT")
+            assert found.value == _KEY
 
 
 def test_power_dns_is_written_by_lexicon(tmp_path: Path) -> None:

@@ -155,16 +155,20 @@ def running_named(
 
 
 @contextmanager
-def bind_with(folder: Path, zone: str, records: str = "") -> Iterator[WritableZone]:
+def bind_with(
+    folder: Path, zone: str, records: str = "", *, in_zone: str = ""
+) -> Iterator[WritableZone]:
     """Run BIND with one zone that a TSIG key may change.
 
     Args:
         folder: an empty one.
         zone: without a final dot.
         records: lines of the zone file, beside SOA and NS.
+        in_zone: more statements for the zone, such as ``SIGNING``.
     """
     key = UpdateKey.new("zajil")
-    with running_named(folder, {zone: records}, more=key.statement, in_zone=key.in_zone) as server:
+    rules = f"{key.in_zone} {in_zone}"
+    with running_named(folder, {zone: records}, more=key.statement, in_zone=rules) as server:
         options = {"server": server.address, "key": key.name, "secret": key.secret}
         yield WritableZone(server.address, options)
 

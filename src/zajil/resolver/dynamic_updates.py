@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,9 @@ from zajil.config.options_acme import DnsProviderOptions
 from zajil.resolver.zone_access import BadProvider, ProviderFailed, ZoneRecord
 
 _TIMEOUT_SECONDS = 20.0
+_APPEAR_SECONDS = 15.0
+"""For a signed zone to have what was added."""
+_LOOK_SECONDS = 0.25
 
 
 class DynamicUpdates:
@@ -94,15 +98,27 @@ class DynamicUpdates:
         except dns.exception.DNSException as error:
             raise ProviderFailed(f"the records of {zone} cannot be written: {error}") from None
         self._ask(update, zone, {dns.rcode.NOERROR})
-        # RFC 2136 section 3.4.2.2: what cannot stand beside a CNAME is left out without an error.
-        for record in add:
-            if not any(
-                rdata == _rdata(record) for _, rdata in self._rdatas(zone, record.name, record.type)
-            ):
-                raise ProviderFailed(
-                    f"{self._where} accepted the change of {zone}, but there is no record "
-                    f"{record.name} {record.type} {record.value}"
-                )
+        self._wait_for(zone, add)
+
+    def _wait_for(self, zone: str, records: Sequence[ZoneRecord]) -> None:
+        """Wait until the server answers with what was added.
+
+        A server that signs the zone does so after it accepted the change. RFC 2136 section
+        3.4.2.2: what cannot stand beside a CNAME is left out without an error.
+        """
+        until = time.monotonic() + _APPEAR_SECONDS
+        for record in records:
+            while not self._is_there(zone, record):
+                if time.monotonic() > until:
+                    raise ProviderFailed(
+                        f"{self._where} accepted the change of {zone}, but there is no record "
+                        f"{record.name} {record.type} {record.value}"
+                    )
+                time.sleep(_LOOK_SECONDS)
+
+    def _is_there(self, zone: str, record: ZoneRecord) -> bool:
+        wanted = _rdata(record)
+        return any(rdata == wanted for _, rdata in self._rdatas(zone, record.name, record.type))
 
     @property
     def _where(self) -> str:
