@@ -19,10 +19,15 @@ from kit.store import NOW_MS
 from kit.web_server import WebServer, answer, web_server
 from kit.zone import ZoneResolver
 from zajil.app.sts_policies import policy_fetcher
+from zajil.deliver.client_channel import ChannelTarget
 from zajil.deliver.sts_policies import REFRESH_MS, REMEMBERED_MS, RETRY_MS, StsPolicies
-from zajil.mailauth.tls_session import NO_POLICY, TlsFailure, TlsPolicy, TlsSession
+from zajil.deliver.tls_watch import TlsWatch
+from zajil.mailauth.mta_sts import StsPolicy
+from zajil.mailauth.tls_session import NO_POLICY, TlsFailure, TlsPolicy, TlsProblem, TlsSession
 from zajil.read.guarded_fetch import GuardedFetcher
+from zajil.reports.tls.counts import encode_session
 from zajil.store.engine.open import Store
+from zajil.tls.tlsa import Tlsa
 from zajil.tracking.events import AttemptMade, StsPolicyFound
 
 PATH = "/.well-known/mta-sts.txt"
@@ -337,3 +342,37 @@ def test_connections_for_reports_do_not_count(
             assert (len(south.sink.mails), south.sessions) == (1, [])
 
     asyncio.run(run())
+
+
+def test_a_server_without_tls_of_its_own_counts_nothing(store: Store) -> None:
+    """``deliver.tls = "never"`` is no fault, and no success, of the other domain."""
+    sessions: list[TlsSession] = []
+
+    async def run() -> None:
+        zone = {"south.test": {"MX": ["10 mx.south.test"]}, "mx.south.test": {"A": ["127.0.0.1"]}}
+        async with (
+            smtp_sink() as sink,
+            courier(
+                store,
+                zone,
+                port=sink.port,
+                tls_mode="never",
+                note_tls=lambda _at_ms, _domain, session: sessions.append(session),
+            ) as setup,
+        ):
+            await setup.put("a@south.test")
+            await setup.deliverer.run_due()
+            assert (len(sink.mails), sessions) == (1, [])
+
+    asyncio.run(run())
+
+
+def test_a_large_policy_makes_no_large_row() -> None:
+    """Attack: the rows of a domain hold its policy; a thousand of them fill a disk."""
+    counted: list[TlsSession] = []
+    watch = TlsWatch(lambda *noted: counted.append(noted[2]), FakeClock(NOW_MS), "south.test")
+    watch.policy = StsPolicy("enforce", tuple([f"mx{n}.south.test" for n in range(500)]), WEEK)
+    watch.none_permitted(("mx.other.test",))
+    tlsa = tuple([Tlsa(3, 0, 0, bytes(5000)) for _ in range(50)])
+    watch.refused(ChannelTarget("mx", "192.0.2.1", 25, None, tlsa), TlsProblem(TlsFailure.OTHER))
+    assert [len(encode_session(one)) < 4000 for one in counted] == [True, True]

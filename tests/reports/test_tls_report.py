@@ -92,6 +92,7 @@ def test_what_is_written_is_read_back() -> None:
         (b"\xff", "not JSON"),
         (b"{", "not JSON"),
         (b"[" * 100_000, "nested too deeply"),
+        (b"[" + b"[]," * 1_000_000 + b"[]]", "too large"),
         (b"[1]", "not a TLS report"),
         (b'{"policies": 1}', "no policy domain"),
         (b'{"policies": [{"policy": {"policy-domain": "a b"}}]}', "no policy domain"),

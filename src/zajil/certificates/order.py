@@ -227,10 +227,10 @@ class Orders:
         record = ZoneRecord(where, "TXT", pending.record, self._provider.ttl_ms // 1000)
         provider = open_provider(self._provider)
         try:
-            await in_thread(lambda: provider.change(zone, [], [record]), self._patience_seconds)
-        except TimeoutError:
-            raise OrderImpossible("the DNS provider did not answer in time") from None
-        try:
+            try:
+                await in_thread(lambda: provider.change(zone, [], [record]), self._patience_seconds)
+            except TimeoutError:
+                raise OrderImpossible("the DNS provider did not answer in time") from None
             await self._await_record(record)
             return await self._ask(lambda: authority.finish(pending))
         finally:

@@ -265,7 +265,7 @@ class Opener:
         await link.send(seconds)
         reply = await link.receive(seconds)
         if not reply.accepts:
-            link.tls_problem = TlsProblem(TlsFailure.NO_STARTTLS, f"STARTTLS refused: {reply}")
+            link.tls_problem = TlsProblem(TlsFailure.NO_STARTTLS, f"refused with {reply.code}")
             if must:
                 raise NotOpened("4.7.0", f"{host} refused STARTTLS: {reply}")
             return
@@ -277,7 +277,7 @@ class Opener:
             raise
         except LinkBroken as error:
             # In TLS 1.3 the host may refuse our side of the handshake after we think it is done.
-            link.tls_problem = TlsProblem(TlsFailure.OTHER, str(error))
+            link.tls_problem = TlsProblem(TlsFailure.OTHER, "no answer after the handshake")
             if must:
                 raise
             raise _HandshakeFailed(f"TLS failed: {error}", Level.PLAIN, link.tls_problem) from None

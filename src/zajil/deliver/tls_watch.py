@@ -1,6 +1,9 @@
 """Counts how the TLS of outgoing connections went, for reports to the other domain (RFC 8460).
 
 Only connections to the mail servers of a domain count, not those to smarthosts and fixed servers.
+
+Security: the other domain decides what a row holds, and how many rows differ. So what a peer says
+is not in it, and policies and records are cut (``store.reports.intervals`` bounds the rows).
 """
 
 from __future__ import annotations
@@ -21,6 +24,10 @@ from zajil.mailauth.tls_session import (
 )
 from zajil.store.queue.queue import LeasedRecipient
 
+_LINES = 10
+"""Mail servers of a policy, or TLSA records, that a report names."""
+_MOST = 200
+"""Letters of a TLSA record."""
 _MX_MISMATCH = TlsProblem(TlsFailure.OTHER, "the MTA-STS policy does not permit this mail server")
 
 
@@ -37,6 +44,8 @@ class TlsWatch:
     def opened(self, link: Channel) -> None:
         """Count a connection that was made."""
         target = link.target
+        if link.tls is None and link.tls_problem is None:
+            return  # we use no TLS: that says nothing about the other domain
         policy = self._policy_for(target)
         if policy is NO_POLICY:
             # Nothing was demanded: a certificate that nobody can verify encrypts, too.
@@ -68,7 +77,7 @@ class TlsWatch:
 
     def _policy_for(self, target: ChannelTarget) -> TlsPolicy:
         if target.tlsa is not None:
-            return TlsPolicy("tlsa", tuple(map(str, target.tlsa)))
+            return TlsPolicy("tlsa", tuple([str(one)[:_MOST] for one in target.tlsa[:_LINES]]))
         return NO_POLICY if self.policy is None else _sts(self.policy)
 
     def _permits(self, host: str) -> bool:
@@ -100,5 +109,6 @@ _REPORTERS = (REPORTS_LOCAL_PART, TLS_REPORTS_LOCAL_PART)
 
 
 def _sts(policy: StsPolicy) -> TlsPolicy:
-    lines = ("version: STSv1", f"mode: {policy.mode}", *[f"mx: {host}" for host in policy.mx])
-    return TlsPolicy("sts", lines, policy.mx)
+    hosts = policy.mx[:_LINES]
+    lines = ("version: STSv1", f"mode: {policy.mode}", *[f"mx: {host}" for host in hosts])
+    return TlsPolicy("sts", lines, hosts)

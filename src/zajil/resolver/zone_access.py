@@ -46,5 +46,5 @@ class Provider(Protocol):
         """Remove these records, which may be gone already, and add those.
 
         Raises:
-            ProviderFailed: with ``rfc2136`` nothing was changed; else some may be.
+            ProviderFailed: some records may have been changed.
         """

@@ -17,6 +17,8 @@ from zajil.core.domain import BadDomain, to_ascii
 from zajil.reports.packing import BadReport
 from zajil.reports.tls.report import FailureDetails, PolicyResult, TlsReport
 
+MAX_SIZE = 2 * 1024 * 1024
+"""Bytes. Attack: JSON of empty lists takes thirty times its size in memory."""
 MAX_POLICIES = 100
 MAX_FAILURES = 1000
 """Of one policy."""
@@ -80,6 +82,8 @@ def read_tls_report(data: bytes) -> TlsReport:
     Raises:
         BadReport: it is none.
     """
+    if len(data) > MAX_SIZE:
+        raise BadReport("the report is too large")
     try:
         value = json.loads(data.decode("utf-8-sig", "strict"))
     except RecursionError:
