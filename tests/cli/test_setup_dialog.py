@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kit.terminal import Terminal, on_terminal
+from zajil.cli.main import main
 from zajil.config.load import load_configuration
 from zajil.operations.run import open_admin_store
 from zajil.store.people.accounts import list_accounts
@@ -195,18 +196,19 @@ def test_a_database_that_does_not_answer_leads_back_to_the_questions(open_folder
     ],
 )  # fmt: skip
 def test_without_a_terminal_it_never_asks(
-    options: tuple[str, ...], named: str, tmp_path: Path
+    options: tuple[str, ...],
+    named: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     arguments = [one.format(tmp_path / "mail") for one in options]
-    done = subprocess.run(
-        [*ZAJIL, "setup", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 2
-    assert named in done.stderr
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        with pytest.raises(SystemExit) as ended:
+            main(["setup", *arguments])
+    assert ended.value.code == 2
+    assert named in capsys.readouterr().err
     assert not (tmp_path / "mail").exists()
 
 
