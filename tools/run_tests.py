@@ -45,8 +45,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _processes() -> str:
-    """Return two more than there are cores: tests that wait for a time-out use none."""
-    return str(len(os.sched_getaffinity(0)) + 2)
+    """Return one more than there are cores: some tests wait for a time-out and use none."""
+    return str(len(os.sched_getaffinity(0)) + 1)
 
 
 def _pytest(cache: Path, *arguments: str, known: list[str] | None = None) -> tuple[int, list[str]]:
