@@ -31,7 +31,6 @@ EVIL = [
     "https:evil.test",
     "/%0d%0aLocation:https://evil.test",
 ]
-_TRIED_EVERYWHERE = 3
 
 
 _TOKEN_BY_GET = re.compile(
@@ -191,15 +190,12 @@ def test_what_belongs_to_another_account_does_not_exist(sqlite_store: Store) -> 
     on_site(sqlite_store, scenario)
 
 
-def test_a_redirect_never_leaves_the_site(sqlite_store: Store) -> None:
-    """Whatever form it stands in, and in the address of the page.
-
-    What redirects is tried with all forms, the rest with the first ones.
-    """
+@pytest.mark.parametrize("evil", EVIL)
+def test_a_redirect_never_leaves_the_site(sqlite_store: Store, evil: str) -> None:
+    """Whatever form it stands in, and in the address of the page."""
 
     async def scenario(site: Site, values: dict[str, str]) -> None:
-        wrong: list[tuple[str, str, str]] = []
-        redirected = 0
+        wrong: list[tuple[str, str]] = []
         browser = await logged_in(site, "basim")
         for address in addresses(site, "GET", "POST"):
             if address.is_admin:
@@ -207,24 +203,17 @@ def test_a_redirect_never_leaves_the_site(sqlite_store: Store) -> None:
             path = address.filled(values)
             if path in ("/live",):
                 continue  # never ends
-            redirects = False
-            for number, evil in enumerate(EVIL):
-                if number >= _TRIED_EVERYWHERE and not redirects:
-                    break
-                if (await browser.get("/account")).status != 200:  # the last form ended the session
-                    browser = await logged_in(site, "basim")
-                fields = {"next": evil, "back": evil, "return": evil, "url": evil}
-                if address.method == "GET":
-                    page = await browser.get(f"{path}?{urlencode(fields)}")
-                else:
-                    page = await browser.post(path, send_headers={"referer": evil}, **fields)
-                place = page.response.headers.get("location", "/")
-                redirects = redirects or "location" in page.response.headers
-                if not re.match(r"/(?![/\\])", place) or re.search(r"[\\\t\r\n]", place):
-                    wrong.append((f"{address.method} {path}", evil, place))
-            redirected += redirects
+            if (await browser.get("/account")).status != 200:  # the last form ended the session
+                browser = await logged_in(site, "basim")
+            fields = {"next": evil, "back": evil, "return": evil, "url": evil}
+            if address.method == "GET":
+                page = await browser.get(f"{path}?{urlencode(fields)}")
+            else:
+                page = await browser.post(path, send_headers={"referer": evil}, **fields)
+            place = page.response.headers.get("location", "/")
+            if not re.match(r"/(?![/\\])", place) or re.search(r"[\\\t\r\n]", place):
+                wrong.append((f"{address.method} {path}", place))
         assert wrong == []
-        assert redirected > 5
 
     on_site(sqlite_store, scenario)
 
