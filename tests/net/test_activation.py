@@ -20,6 +20,7 @@ import pytest
 from kit.certificates import TestAuthority
 from kit.foreign import need_program
 from kit.installation import set_up
+from zajil.net.activation import take_passed_sockets
 
 _SECONDS = 60.0
 _OFF = ("submission", "submissions", "imap", "imaps", "pop3", "pop3s", "web", "http", "https")
@@ -125,6 +126,17 @@ except BadActivation as error:
     print(error)
 print(sorted(take_passed_sockets(["smtp", "imap", "lmtp"], ["lmtp"])))
 """
+
+
+@pytest.mark.parametrize("count", ["", "-1", "x", "٣", "9" * 5000])
+def test_what_is_no_number_of_sockets_passes_none(
+    count: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", count)
+    monkeypatch.setenv("LISTEN_FDNAMES", "smtp")
+    assert take_passed_sockets(["smtp"], []) == {}
+    assert "LISTEN_FDS" not in os.environ
 
 
 def test_a_passed_socket_that_cannot_be_used_is_named(tmp_path: Path) -> None:

@@ -7,12 +7,15 @@ of each socket unit: the name of a service as in ``[listen]``.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Collection
 
 from zajil.core.errors import Unavailable
 
 _FIRST_DESCRIPTOR = 3
+_COUNT = re.compile("[0-9]{1,4}")
+"""More descriptors than a process may have are a mistake, like no number."""
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
@@ -38,7 +41,7 @@ def take_passed_sockets(
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
     for variable in _VARIABLES:
         os.environ.pop(variable, None)  # no child must take them for its own
-    if not is_for_us or not count.isascii() or not count.isdigit():
+    if not is_for_us or not _COUNT.fullmatch(count):
         return {}
     taken: dict[str, list[socket.socket]] = {}
     for number in range(int(count)):
