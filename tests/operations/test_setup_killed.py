@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from zajil.config.load import load_configuration
 from zajil.operations.run import open_admin_store
+from zajil.operations.setup_undo import undone_on_failure
 from zajil.store.people.accounts import list_accounts
 
 SCRIPT = '''
@@ -110,9 +113,36 @@ def test_a_file_that_appears_meanwhile_is_not_removed(tmp_path: Path) -> None:
 def test_a_terminal_that_is_closed_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     folder = tmp_path / "mail"
     command = [sys.executable, "-m", "zajil", "setup", "north.test", "--dir", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as setup:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # A shell that runs the tests in the background has them ignore SIGINT; no terminal does.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    ) as setup:
         while not (folder / "setup.unfinished").exists() and setup.poll() is None:
             time.sleep(0.002)
         setup.send_signal(number)
         assert setup.wait(60) != 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("function", ["open", "flock", "fstat"])
+def test_an_interrupt_while_the_list_is_made_leaves_nothing(
+    function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl+C is raised anywhere: here, when one of the first calls returns."""
+    owner = fcntl if function == "flock" else os
+    call = getattr(owner, function)
+    interrupts = iter([KeyboardInterrupt])
+
+    def interrupted(*arguments: Any) -> Any:
+        result = call(*arguments)
+        for error in interrupts:
+            raise error
+        return result
+
+    monkeypatch.setattr(owner, function, interrupted)
+    with pytest.raises(KeyboardInterrupt), undone_on_failure(tmp_path / "new" / "mail"):
+        pytest.fail("it was interrupted")
     assert list(tmp_path.iterdir()) == []

@@ -112,7 +112,7 @@ def undone_on_failure(folder: Path) -> Iterator[MadePaths]:
                 made.undo()
                 raise
     except BaseException:
-        if not (folder / LIST_NAME).exists():  # else another setup works there
+        if _clear(folder / LIST_NAME):
             for path in new:
                 _remove(_FOLDER, path)
         raise
@@ -138,6 +138,25 @@ def _locked(path: Path) -> Iterator[MadePaths]:
         yield MadePaths(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def _clear(path: Path) -> bool:
+    """Undo what is in a list that is there, unless another setup works with it.
+
+    Ctrl+C may come when the list has been made, and before anything is prepared to undo it.
+
+    Returns:
+        Whether no other setup works there.
+    """
+    if not path.exists():
+        return True
+    try:
+        with _locked(path) as made:
+            made.undo_earlier()
+            made.keep()
+    except (SetupRuns, OSError):
+        return False
+    return True
 
 
 def _remove(kind: str, path: Path) -> None:
