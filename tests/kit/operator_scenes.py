@@ -159,6 +159,19 @@ def letters(world: World, run: Run, stack: ExitStack) -> None:
     assert run("dmarc", "reports", "import", "old.xml.gz")[0] == 0
 
 
+def lists_of_people(world: World, run: Run, stack: ExitStack) -> None:
+    """A spreadsheet, and users of Dovecot."""
+    rows = [
+        "address;name;quota",
+        "huda@example.org;Huda;2G",
+        "amal@example.org;;",
+        "omar@example.org;;",
+    ]
+    (world.home / "people.csv").write_text("\n".join(rows), "utf-8")
+    hashed = "{SSHA}X0lA1EHFZzPjjFVEq6JRFBpDYJ5zYWx0"
+    (world.home / "users").write_text(f"zaynab:{hashed}:5000:5000:Zaynab:/var/mail::\n", "utf-8")
+
+
 def tls_reports(world: World, run: Run, stack: ExitStack) -> None:
     """A report of another server, and a file with one more."""
     for name in ("old.json.gz", "report.json.gz"):

@@ -209,6 +209,21 @@ PAGES: dict[str, Page] = {
             ),
         },
     ),
+    "organisation": Page(
+        prepare=scenes.lists_of_people,
+        expected={
+            "zajil account add --from-csv people.csv --dry-run": Expected(
+                says=("would be added: 2;",)
+            ),
+            "zajil account add --from-csv people.csv --passwords-to passwords.csv": Expected(
+                says=("added: 2; there before: 1; lines left out: 0",)
+            ),
+            "zajil import passwd-file users --domain example.org --dry-run": Expected(
+                says=("would be added: 1;",)
+            ),
+            "zajil import passwd-file users --domain example.org": Expected(says=("added: 1;",)),
+        },
+    ),
     "probe": Page(
         expected={
             "zajil probe": Expected(status=1, adds=_ASKS_ZONE, says=("PROBLEM +DNS lists",)),
@@ -296,6 +311,7 @@ PAGES: dict[str, Page] = {
 NAMED_ONLY = frozenset(
     {
         "cp -a",
+        "zajil account add",
         "zajil queue hold",
         "zajil tls renew",
         "zajil dns records",

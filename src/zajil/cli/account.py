@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from zajil.cli import account_change, account_show
+from zajil.cli.account_lists import add_csv
 from zajil.cli.app_password import app_password_app
 from zajil.cli.configured import open_operations
 from zajil.cli.errors import WrongUsage
@@ -37,7 +38,9 @@ PasswordFile = Annotated[
 @account_app.command("add")
 def add(
     context: typer.Context,
-    address: Annotated[str, typer.Argument(help="Address of the account, in a local domain.")],
+    address: Annotated[
+        str | None, typer.Argument(help="Address of the account, in a local domain.")
+    ] = None,
     login: Annotated[
         str | None,
         typer.Option(help="Login name, in ASCII. Default: derived from the address."),
@@ -47,14 +50,44 @@ def add(
         bool, typer.Option("--admin", help="Make the account an administrator.")
     ] = False,
     password_file: PasswordFile = None,
+    from_csv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Create the accounts of a CSV file; - reads standard input. Its first line names "
+            "the columns: address, name, login, quota, password.",
+        ),
+    ] = None,
+    passwords_to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="New file for generated passwords, for --from-csv. Only its owner can read it.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="For --from-csv: check every line, change nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Create an account with its mailboxes. The server may be running.
+    """Create an account with its mailboxes, or many with --from-csv. The server may be running.
 
-    Exit status: 0 done, 1 the address exists or its domain is not local, 2 wrong usage.
+    With --from-csv, a line that cannot be used is listed with its number and the others are
+    created. Accounts that exist are left as they are, so that the command can be run again.
+
+    Exit status: 0 done, 1 the address exists, its domain is not local, or lines of the file were
+    left out, 2 wrong usage.
     """
     from zajil.core.address import parse_address
     from zajil.operations.accounts import add_account
+
+    if from_csv is not None:
+        if address is not None or login or name or admin or password_file is not None:
+            raise WrongUsage("--from-csv takes addresses, names and passwords from the file")
+        add_csv(context, from_csv, passwords_to, dry_run, as_json)
+        return
+    if address is None or passwords_to is not None or dry_run:
+        raise WrongUsage("give an ADDRESS, or --from-csv FILE")
 
     parsed = parse_address(address)
     password = read_password(password_file)

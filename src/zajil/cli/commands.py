@@ -25,6 +25,7 @@ PLACES = {
     "audit": "audit:audit",
     "domain": "domain:domain_app",
     "account": "account:account_app",
+    "import": "importing:import_app",
     "mailbox": "mailbox:mailbox_app",
     "alias": "alias:alias_app",
     "queue": "queue:queue_app",

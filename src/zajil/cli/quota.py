@@ -20,14 +20,12 @@ def parse_quota_size(text: str) -> int | str:
     Raises:
         WrongUsage: it is neither a word nor a size.
     """
-    from zajil.core.units import parse_size
+    from zajil.core.units import parse_short_size
 
     if text in (_NONE, _DEFAULT):
         return 0 if text == _NONE else text
-    # 2G as df and Dovecot write it
-    unit = f"{text[:-1]}{text[-1].upper()}iB" if text[-1:].upper() in ("K", "M", "G", "T") else text
     try:
-        return _limited(parse_size(unit), "--quota")
+        return _limited(parse_short_size(text), "--quota")
     except ValueError as error:
         raise WrongUsage(f"--quota: {error}") from None
 

@@ -27,6 +27,16 @@ def parse_size(text: str) -> int:
     return _parse(text, _SIZE, "a size is a number with a unit, like 256KiB, 25MiB")
 
 
+def parse_short_size(text: str) -> int:
+    """Return bytes for ``"2G"``, as df and Dovecot write it, and for what ``parse_size`` takes.
+
+    Raises:
+        ValueError: as ``parse_size``.
+    """
+    is_short = text[-1:].upper() in ("K", "M", "G", "T")
+    return parse_size(f"{text[:-1]}{text[-1].upper()}iB" if is_short else text)
+
+
 def format_duration(value_ms: int) -> str:
     """Write milliseconds in the largest unit that divides them: the inverse of parsing."""
     return _format(value_ms, _DURATION)

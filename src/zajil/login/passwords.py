@@ -5,6 +5,8 @@ Laws:
   password that no PRECIS profile allows, an account with fifty app passwords (CVE-2026-27856).
 - Repeating the same wrong password costs none: it is not a new guess (``login.throttle``), so a
   client could otherwise exhaust the processors with it.
+- A hash of another program (``login.foreign_hashes``) is verified after one computation of ours, so
+  that an imported account is not recognized by a quick answer.
 - Results are cached under a keyed hash of name, scope and password, each with its length: no two
   requests share an entry (CVE-2025-30189). The key exists in this process only.
 - At most ``_AT_ONCE`` computations run at a time, because each takes 64 MiB, and one per network:
@@ -24,6 +26,7 @@ from argon2.low_level import ARGON2_VERSION
 
 from zajil.core.clock import Random
 from zajil.login.account import Account
+from zajil.login.foreign_hashes import is_foreign, matches_foreign
 
 _AT_ONCE = 2
 _MOST_REMEMBERED = 10_000
@@ -117,7 +120,19 @@ class Passwords:
                 del self._networks[network]
         return right and password_hash is not None
 
+    async def hash(self, password: str) -> str:
+        """Return a hash of our own, in the PHC form; waits for its turn.
+
+        Args:
+            password: prepared.
+        """
+        async with self._at_once:
+            return await asyncio.to_thread(self._hasher.hash, password)
+
     def _matches(self, password_hash: str, password: str) -> bool:
+        if is_foreign(password_hash):
+            self._matches(self._nobody, password)
+            return matches_foreign(password_hash, password)
         try:
             return self._hasher.verify(password_hash, password)
         except (Argon2Error, InvalidHashError):

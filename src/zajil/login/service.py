@@ -12,7 +12,7 @@ Laws:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zajil.core.app_password import AppPassword, read_app_password
 from zajil.core.clock import Clock, Random
@@ -22,6 +22,7 @@ from zajil.core.login_name import BadLogin, prepare_login
 from zajil.core.password import UnusablePassword, prepare_password
 from zajil.core.service import Service
 from zajil.login.account import Account, Origin, Proof
+from zajil.login.foreign_hashes import is_foreign
 from zajil.login.guesses import LONGEST_LOGIN, Guesses
 from zajil.login.open_sessions import OpenSessions
 from zajil.login.passwords import Passwords
@@ -32,14 +33,17 @@ from zajil.net.limits import SessionCaps
 from zajil.sasl.mechanism import PASSWORD_MECHANISMS, TOKEN_MECHANISMS
 from zajil.sasl.scram import ITERATIONS, Scram, ScramKey, ScramKeys
 from zajil.store.engine.batch import DIRECTORY
+from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.accounts import (
     AccountRow,
+    BetterHash,
     addresses_of,
     find_by_login,
     find_by_prepared_login,
     get_account,
+    replace_hash,
 )
 from zajil.store.people.app_passwords import (
     AppPasswordRow,
@@ -295,6 +299,8 @@ class LoginService:
         if not right or row is None or not row.active:
             self._passwords.remember_wrong(question, generation)
             return None
+        if app is None and is_foreign(row.password_hash):
+            row = await self._improve_hash(row, secret or "")
         if app is None and is_guarded and scope is not None:
             raise AppPasswordNeeded("the account has a second factor: an app password is needed")
         if app is None:
@@ -307,6 +313,16 @@ class LoginService:
             self._uses.setdefault(app.app_password_id, app.last_used_ms or 0)
         self._passwords.remember(question, account, generation)
         return account
+
+    async def _improve_hash(self, row: AccountRow, secret: str) -> AccountRow:
+        """Replace a hash of another program by ours, now that the password is known."""
+        after = await self._passwords.hash(secret)
+        try:
+            order = BetterHash(row.account_id, row.password_hash, after)
+            replaced = await self._store.write(replace_hash, order)
+        except StoreUnavailable:
+            return row  # the next log-in tries again
+        return replace(row, password_hash=after) if replaced else row
 
     async def _account(self, row: AccountRow, proof: Proof | None) -> Account:
         account_id = row.account_id

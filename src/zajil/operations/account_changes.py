@@ -99,7 +99,7 @@ async def change_profile(
     if admin is not None:
         require_admin(actor)
     by = context.stamp(actor)
-    name = None if display_name is None else _clean_display_name(display_name)
+    name = None if display_name is None else clean_display_name(display_name)
 
     def work(tx: Transaction) -> Recorded[AccountRow]:
         row = find_account(tx, login_or_address)
@@ -112,7 +112,12 @@ async def change_profile(
     return await context.change(work)
 
 
-def _clean_display_name(text: str) -> str:
+def clean_display_name(text: str) -> str:
+    """Return a display name as it is stored.
+
+    Raises:
+        BadDisplayName: longer than ``LONGEST_DISPLAY_NAME``, or with control characters.
+    """
     clean = " ".join(text.split())
     if len(clean) > LONGEST_DISPLAY_NAME or not clean.isprintable():
         raise BadDisplayName(

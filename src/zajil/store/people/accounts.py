@@ -57,7 +57,8 @@ class AccountRow:
     """Its own address; aliases may point to it beside."""
     display_name: str
     password_hash: str
-    """argon2id, in the PHC form (RFC 9106 section 4)."""
+    """argon2id, in the PHC form (RFC 9106 section 4); ``{SCHEME}...``: of another program, until
+    the first log-in."""
     admin: bool
     active: bool
     """False: cannot log in, and its mail is deferred."""
@@ -129,6 +130,29 @@ def set_password(tx: Connection, items: Sequence[NewPassword]) -> list[None]:
         _change(tx, item.account_id, password_hash=item.password_hash)
     delete_web_sessions_of(tx, [item.account_id for item in items])
     return [None] * len(items)
+
+
+@value_class(frozen=True, slots=True)
+class BetterHash:
+    """What ``replace_hash`` takes: two hashes of the same password."""
+
+    account_id: AccountId
+    before: str
+    after: str
+
+
+def replace_hash(tx: Connection, items: Sequence[BetterHash]) -> list[bool]:
+    """Replace hashes of passwords that stay the same; browsers stay logged in.
+
+    Unit of work: idempotent; touches the directory. ``False``: the hash is another one meanwhile.
+    """
+    done: list[bool] = []
+    for item in items:
+        same = (account.c.id == item.account_id) & (account.c.password_hash == item.before)
+        changed = tx.execute(sa.update(account).where(same).values(password_hash=item.after))
+        done.append(changed.rowcount == 1)
+    touch(tx, DIRECTORY)
+    return done
 
 
 @value_class(frozen=True, slots=True)

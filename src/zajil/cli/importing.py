@@ -1,0 +1,12 @@
+"""``zajil import``: what comes from another mail system."""
+
+from __future__ import annotations
+
+import typer
+
+from zajil.cli.account_lists import passwd_file
+
+import_app = typer.Typer(
+    name="import", help="Accounts and mail of another mail system.", no_args_is_help=True
+)
+import_app.command("passwd-file")(passwd_file)
