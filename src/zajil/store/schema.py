@@ -227,6 +227,23 @@ blob = sa.Table(
     sa.Column("location", sa.Text),  # path below the folder of blobs; null: content is here
 )
 
+# Backups that run: until then nothing is deleted that they may still have to read.
+backup_hold = sa.Table(
+    "backup_hold",
+    metadata,
+    sa.Column("id", KEY, primary_key=True),
+    sa.Column("until_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Blobs without a reference that are kept for backups (store.backup.hold).
+held_blob = sa.Table(
+    "held_blob",
+    metadata,
+    sa.Column("blob_id", KEY, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 # What lists and IMAP need of a message without its bytes (message.summary). It goes with the blob.
 summary = sa.Table(
     "summary",

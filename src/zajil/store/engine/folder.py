@@ -121,6 +121,19 @@ def new_private_file(path: Path) -> int:
     return descriptor
 
 
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def user_name(uid: int) -> str:
     """Name a user of this machine; its number where it has no name."""
     try:

@@ -20,7 +20,13 @@ from zajil.core.units import format_size
 from zajil.core.value_class import value_class
 from zajil.store.engine.dialect import Dialect, Progress
 from zajil.store.engine.errors import StoreFull, StoreUnavailable
-from zajil.store.engine.folder import claim_folder, close_to_others, make_folder, server_lock
+from zajil.store.engine.folder import (
+    claim_folder,
+    close_to_others,
+    make_folder,
+    server_lock,
+    sync_folder,
+)
 from zajil.store.engine.migrate import Schema, create_tables, upgrade_tables
 from zajil.store.engine.node import load_node_id, own_node_id
 from zajil.store.engine.open import make_dialect, open_store
@@ -137,7 +143,7 @@ def _upgrade(
             with suppress(OSError):
                 path.unlink()
             raise
-        _sync(folder)
+        sync_folder(folder)
         copies.append(path)
 
     with _dialect(options, data_dir) as dialect:
@@ -155,14 +161,6 @@ def _require_space(data_dir: Path, size: int, reserve: int) -> None:
             f"store.free_space_reserve is {format_size(reserve)}; {format_size(free)} are free "
             f"in {data_dir}"
         )
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -25,9 +25,10 @@ from zajil.core.errors import NotFound
 from zajil.core.ids import ID_RANDOM_SIZE, BlobId, new_blob_id
 from zajil.core.value_class import value_class
 from zajil.message.source import Source, read_pieces, size_of
-from zajil.store.engine.batch import release_files
+from zajil.store.engine.batch import release_files, time_of
 from zajil.store.engine.errors import StoreUnavailable, disk_error
-from zajil.store.engine.rows import execute_text, insert_rows, marks_of, portions
+from zajil.store.engine.folder import sync_folder
+from zajil.store.engine.rows import execute_text, insert_rows, mark_of, marks_of, portions
 from zajil.store.engine.spill import Spill, Spilled, SpillFile, write_whole
 from zajil.store.mail.blob_reader import BegunReader, BlobReader
 from zajil.store.schema import blob
@@ -101,7 +102,7 @@ class Blobs:
         try:
             path = self._make_path(blob_id)
             size = _write_file(path, parts)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except (OSError, StoreUnavailable) as error:
             with contextlib.suppress(OSError):
                 self._path(blob_id).unlink()
@@ -249,7 +250,7 @@ class Blobs:
         path = self._path(blob_id)
         if not path.parent.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         return path
 
     def _new_spill_file(self) -> SpillFile:
@@ -296,6 +297,8 @@ def keep_blobs(tx: Connection, blob_ids: Iterable[BlobId]) -> None:
 def release_blobs(tx: Connection, blob_ids: Iterable[BlobId]) -> None:
     """Delete those of the blobs that no message, deleted or not, and no mail refers to any more.
 
+    While a backup runs they are marked instead, and deleted later (``store.backup.hold``).
+
     Call it after the rows that referred to them are gone. Locks the blobs until the commit; their
     files are unlinked after it.
     """
@@ -308,22 +311,37 @@ def release_blobs(tx: Connection, blob_ids: Iterable[BlobId]) -> None:
         tx.execute(
             sa.select(blob.c.id).where(blob.c.id.in_(ids)).order_by(blob.c.id).with_for_update()
         )
+    is_held = is_backup_running(tx)
     for some in portions(ids):
         # The names are constants.
-        gone = execute_text(
-            tx,
-            f"DELETE FROM blob WHERE id IN {marks_of(tx, some)}"  # noqa: S608
-            " AND NOT EXISTS (SELECT 1 FROM message WHERE message.blob_id = blob.id)"
-            " AND NOT EXISTS (SELECT 1 FROM mail WHERE mail.blob_id = blob.id)"
-            " AND NOT EXISTS (SELECT 1 FROM deleted_message WHERE blob_id = blob.id)"
-            " RETURNING id, location",
-            some,
-        )
+        free_ones = f"FROM blob WHERE id IN {marks_of(tx, some)} AND {_UNUSED}"
+        if is_held:
+            mark = f"INSERT INTO held_blob (blob_id) SELECT id {free_ones} ON CONFLICT DO NOTHING"
+            execute_text(tx, mark, some)
+            continue
+        gone = execute_text(tx, f"DELETE {free_ones} RETURNING id, location", some)
         if gone:
             free = [blob_id for blob_id, _ in gone]
             forget = f"DELETE FROM summary WHERE blob_id IN {marks_of(tx, free)}"  # noqa: S608
             execute_text(tx, forget, free)
         release_files(tx, [location for _, location in gone if location is not None])
+
+
+_UNUSED = (
+    "NOT EXISTS (SELECT 1 FROM message WHERE message.blob_id = blob.id)"
+    " AND NOT EXISTS (SELECT 1 FROM mail WHERE mail.blob_id = blob.id)"
+    " AND NOT EXISTS (SELECT 1 FROM deleted_message WHERE blob_id = blob.id)"
+)
+
+
+def is_backup_running(tx: Connection) -> bool:
+    """Return whether a backup runs that may still have to read what is deleted now.
+
+    On PostgreSQL this locks the table until the commit, so that a backup that begins waits for it
+    (``store.backup.hold.take_hold``).
+    """
+    query = f"SELECT 1 FROM backup_hold WHERE until_ms > {mark_of(tx)} LIMIT 1"  # noqa: S608
+    return bool(execute_text(tx, query, (time_of(tx),)))
 
 
 _COLUMNS = (blob.c.id, blob.c.size, blob.c.content, blob.c.location)
@@ -357,12 +375,3 @@ def _write_file(path: Path, parts: Iterable[bytes | Source]) -> int:
     finally:
         os.close(descriptor)
     return size
-
-
-def _sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
