@@ -320,7 +320,12 @@ def test_every_event_has_a_sentence() -> None:
         "queue.changed",
     }
     assert set(AUDIT_EVENTS) - seen - undone == {
+        "account.erased",
+        "account.exported",
         "account.released",
+        "account.restored",
         "certificate.requested",
+        "contacts.restored",
         "dmarc.imported",
+        "messages.restored",
     }

@@ -88,6 +88,49 @@ class MessagesPurged(AuditEvent):
 
 
 @value_class(frozen=True, slots=True)
+class AccountRestored(AuditEvent):
+    """An account that was gone was created again from a backup."""
+
+    name: ClassVar[str] = "account.restored"
+    address: str
+    snapshot: str
+    """Name of the snapshot."""
+
+
+@value_class(frozen=True, slots=True)
+class MessagesRestored(AuditEvent):
+    """The restore of messages from a backup began."""
+
+    name: ClassVar[str] = "messages.restored"
+    snapshot: str
+    count: int
+    """Messages that were missing."""
+
+
+@value_class(frozen=True, slots=True)
+class ContactsRestored(AuditEvent):
+    """Contacts were restored from a backup."""
+
+    name: ClassVar[str] = "contacts.restored"
+    snapshot: str
+    count: int
+
+
+@value_class(frozen=True, slots=True)
+class AccountExported(AuditEvent):
+    """Everything about the person of an account was written to a folder."""
+
+    name: ClassVar[str] = "account.exported"
+
+
+@value_class(frozen=True, slots=True)
+class AccountErased(AuditEvent):
+    """A person was erased; ``subject`` is what stands for the person in what is left."""
+
+    name: ClassVar[str] = "account.erased"
+
+
+@value_class(frozen=True, slots=True)
 class PasswordChanged(AuditEvent):
     """The password of an account was set."""
 
@@ -336,6 +379,11 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         QuotaChanged,
         MessagesUndeleted,
         MessagesPurged,
+        AccountRestored,
+        MessagesRestored,
+        ContactsRestored,
+        AccountExported,
+        AccountErased,
         PasswordChanged,
         AccountSuspended,
         AccountResumed,

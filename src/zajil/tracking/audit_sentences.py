@@ -17,6 +17,17 @@ from zajil.tracking.sentences import Sentence
 _PLAIN: Mapping[type[AuditEvent], str] = {
     audit.MessagesUndeleted: mark("Deleted messages of {subject} were restored: {count}."),
     audit.MessagesPurged: mark("Deleted messages of {subject} were removed for good: {count}."),
+    audit.AccountRestored: mark(
+        "The account {subject} ({address}) was restored from the backup {snapshot}."
+    ),
+    audit.MessagesRestored: mark(
+        "Messages of {subject} were restored from the backup {snapshot}: {count}."
+    ),
+    audit.ContactsRestored: mark(
+        "Contacts of {subject} were restored from the backup {snapshot}: {count}."
+    ),
+    audit.AccountExported: mark("All data of {subject} was exported."),
+    audit.AccountErased: mark("An account was erased; the remaining records name it {subject}."),
     audit.SessionsEnded: mark("Browsers of {subject} were logged out: {count}."),
     audit.PasswordChanged: mark("The password of {subject} was changed."),
     audit.AccountSuspended: mark("The account {subject} was suspended."),
@@ -81,21 +92,17 @@ def describe_actor(event: AuditEvent) -> Sentence:
 def describe_change(event: AuditEvent) -> Sentence:
     """Return what was changed."""
     values: dict[str, str | int | Sentence] = {"subject": readable(event.subject)}
-    names = ("address", "before", "after", "app_password", "organization")
+    names = ("address", "before", "after", "app_password", "organization", "snapshot")
     for name in (*names, "mailbox", "identifier", "rights", "actor"):
         value = getattr(event, name, None)
         if isinstance(value, str):
             values[name] = readable(value)
+    count = getattr(event, "count", None)
+    if isinstance(count, int):
+        values["count"] = count
     match event:
         case audit.AccountCreated():
             text = _created(event.admin)
-        case (
-            audit.MessagesUndeleted(count=count)
-            | audit.MessagesPurged(count=count)
-            | audit.SessionsEnded(count=count)
-        ):
-            values["count"] = count
-            text = _PLAIN[type(event)]
         case audit.QuotaChanged(size=size, messages=messages):
             values |= {"size": _limit(size), "messages": _limit(messages)}
             text = mark("The quota of {subject} is now: bytes {size}, messages {messages}.")

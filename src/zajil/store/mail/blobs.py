@@ -97,20 +97,41 @@ class Blobs:
         Raises:
             StoreFull, StoreUnavailable: the file could not be written.
         """
-        self._require_space()
         blob_id = self._new_id()
+        return self._stage_file(blob_id, _location(blob_id), parts)
+
+    def stage_again(self, blob_id: BlobId, size: int, parts: Iterable[bytes]) -> StagedBlob:
+        """Take the bytes of a blob that was removed, under the id that it had.
+
+        A large one goes to a file. Its old one may still be there, about to be unlinked by whoever
+        removed the blob; then the new one goes to another folder. ``size``: bytes of all parts.
+
+        Raises:
+            StoreFull, StoreUnavailable: the file could not be written.
+        """
+        if size <= self._inline_limit:
+            return StagedBlob(blob_id, size, b"".join(parts), None)
+        location = _location(blob_id)
+        while (self._folder / location).exists():
+            location = f"{self._random(1).hex()}/{blob_id}"
+        return self._stage_file(blob_id, location, parts)
+
+    def _stage_file(
+        self, blob_id: BlobId, location: str, parts: Iterable[bytes | Source]
+    ) -> StagedBlob:
+        self._require_space()
+        path = self._folder / location
         try:
-            path = self._make_path(blob_id)
+            self._make_folder(path.parent)
             size = _write_file(path, parts)
             sync_folder(path.parent)
-        except (OSError, StoreUnavailable) as error:
+        except BaseException as error:
             with contextlib.suppress(OSError):
-                self._path(blob_id).unlink()
+                path.unlink()
             if isinstance(error, OSError):
-                what = f"cannot write a large message to {self._path(blob_id)}"
-                raise disk_error(error, what) from error
+                raise disk_error(error, f"cannot write a large message to {path}") from error
             raise
-        return StagedBlob(blob_id, size, None, _location(blob_id))
+        return StagedBlob(blob_id, size, None, location)
 
     def spill(self, memory: int | None = None) -> Spill:
         """Begin to take bytes of which nobody knows how many will come.
@@ -226,8 +247,9 @@ class Blobs:
                 for path in sorted(folder.iterdir())
                 if path.stat().st_mtime_ns // 1_000_000 < older_than_ms
             ]
-            known = set(conn.scalars(sa.select(blob.c.id).where(blob.c.id.in_(old))))
-            found += [f"{folder.name}/{name}" for name in old if name not in known]
+            known = set(conn.scalars(sa.select(blob.c.location).where(blob.c.id.in_(old))))
+            paths = [f"{folder.name}/{name}" for name in old]
+            found += [path for path in paths if path not in known]
         return found
 
     def sweep(self, conn: Connection, older_than_ms: int) -> int:
@@ -243,21 +265,18 @@ class Blobs:
     def _new_id(self) -> BlobId:
         return new_blob_id(self._clock.now_ms(), self._random(ID_RANDOM_SIZE))
 
-    def _path(self, blob_id: BlobId) -> Path:
-        return self._folder / _location(blob_id)
-
-    def _make_path(self, blob_id: BlobId) -> Path:
-        path = self._path(blob_id)
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+    def _make_folder(self, folder: Path) -> None:
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True)
             sync_folder(self._folder)
-        return path
 
     def _new_spill_file(self) -> SpillFile:
         # Where blobs lie: so it is the disk whose space was looked at, and a copy to a blob stays
         # within one file system. What a crash leaves of it has the name of a blob: sweep finds it.
         self._require_space()
-        return SpillFile(self._make_path(self._new_id()))
+        path = self._folder / _location(self._new_id())
+        self._make_folder(path.parent)
+        return SpillFile(path)
 
 
 # ---- inside the writer's transaction ------------------------------------------------------------

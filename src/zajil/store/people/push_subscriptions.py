@@ -201,6 +201,29 @@ def prune_push(tx: Connection, times_ms: Sequence[int]) -> list[int]:
     return [tx.execute(gone).rowcount] * len(times_ms)
 
 
+def skip_push(tx: Connection, mailbox_id: MailboxId, first: int, next_: int) -> None:
+    """Tell no browser of messages that came into a mailbox and are not new.
+
+    Part of the unit that puts them there. A browser that was not told of earlier ones yet is told
+    of all.
+
+    Args:
+        tx: the transaction.
+        mailbox_id: only INBOX matters.
+        first: UID of the first of them.
+        next_: UID behind the last of them.
+    """
+    owner = sa.select(mailbox.c.account_id).where(
+        mailbox.c.id == mailbox_id, mailbox.c.role == "inbox"
+    )
+    told = push_subscription.c.account_id == owner.scalar_subquery()
+    tx.execute(
+        sa.update(push_subscription)
+        .where(told, push_subscription.c.told_uid == first)
+        .values(told_uid=next_)
+    )
+
+
 def delete_push_of(tx: Connection, account_ids: Sequence[AccountId]) -> list[None]:
     """Forget all browsers of accounts. Unit of work: idempotent."""
     tx.execute(sa.delete(push_subscription).where(push_subscription.c.account_id.in_(account_ids)))
