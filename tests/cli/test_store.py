@@ -59,7 +59,7 @@ _COMMANDS = (
     ("journey", "find"),
     ("store", "check"),
     ("store", "sweep"),
-    ("store", "upgrade"),
+    ("upgrade", "run"),
     ("dkim", "keys"),
     ("dmarc", "reports"),
 )
@@ -127,16 +127,16 @@ def test_commands_ask_for_an_upgrade(run: Run, folder: Path) -> None:
         status, out, err = run(*command)
         assert (status, out) == (1, "")
         assert err.startswith("zajil: the store has schema 0001, this program needs ")
-        assert err.endswith("; run zajil store upgrade\n")
+        assert err.endswith("; run zajil upgrade run\n")
 
 
 def test_a_current_store_is_not_upgraded(run: Run, folder: Path) -> None:
-    assert run("store", "upgrade") == (0, "the store is up to date\n", "")
-    assert json.loads(run("store", "upgrade", "--json")[1]) == {"upgraded": False, "copy": None}
+    assert run("upgrade", "run") == (0, "the store is up to date\n", "")
+    assert json.loads(run("upgrade", "run", "--json")[1]) == {"upgraded": False, "copy": None}
     lock = ServerLock(folder / "data")
     lock.take()
     assert run("account", "list")[0] == 0  # commands work beside a server
-    status, _, err = run("store", "upgrade")
+    status, _, err = run("upgrade", "run")
     lock.release()
     assert (status, f"another server (process {os.getpid()})" in err) == (1, True)
 

@@ -189,10 +189,17 @@ def older_keys(world: World, run: Run, stack: ExitStack) -> None:
         world.fill[f"{kind}-20261124"] = key["selector"]
 
 
+def upgraded_before(world: World, run: Run, stack: ExitStack) -> None:
+    """The store remembers an upgrade."""
+    with world.database() as database:
+        database.execute("UPDATE schema_upgrade SET from_schema = '0045'")
+        database.commit()
+
+
 def upgraded(world: World, run: Run, stack: ExitStack) -> None:
     """A copy of the database of before the upgrade."""
     folder = world.data / "before-upgrade"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     copy = sqlite3.connect(folder / "store-0008-20261128T093012Z.sqlite")
     with world.database() as database:
         database.backup(copy)

@@ -301,7 +301,10 @@ PAGES: dict[str, Page] = {
         fill={"chown zajil:": f"chown {_ME}:"},
         expected={
             "zajil self-check": Expected(is_process=True),
-            "zajil store upgrade": Expected(says=("the store is up to date",)),
+            "zajil upgrade run": Expected(says=("the store is up to date",)),
+            "zajil upgrade undo": Expected(
+                before=scenes.upgraded_before, says=("from schema [0-9]{4} to 0045",)
+            ),
         },
     ),
     "web": Page(fill={"NAME": "basim"}),

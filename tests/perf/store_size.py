@@ -38,7 +38,6 @@ from zajil.core.ids import ID_RANDOM_SIZE, BlobId, new_blob_id, new_mail_id, new
 from zajil.read.indexer import BATCH, make_summary
 from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
-from zajil.store.mail.blobs import StagedBlob
 from zajil.store.mail.intake import Intake
 from zajil.store.mail.summaries import find_waiting, write_summaries
 from zajil.tracking.events import MessageReceived, SessionOpened
@@ -88,7 +87,7 @@ class Mails:
             session_id=new_session_id(now_ms, os.urandom(ID_RANDOM_SIZE)),
             received_at_ms=now_ms,
             message_id=f"<{rest}",
-            content=StagedBlob(self._blob_id(), content.size, content.content, None),
+            content=replace(content, blob_id=self._blob_id()),
             local=(own,),
             events=tuple(events),
         )
@@ -98,7 +97,7 @@ class Mails:
         content = self.template.content
         made = []
         for _ in range(count):
-            blob = StagedBlob(self._blob_id(), content.size, content.content, None)
+            blob = replace(content, blob_id=self._blob_id())
             remote = [f"c{random.randrange(1 << 30)}@z{random.randrange(9)}.test"]
             made.append(make_intake(blob, remote=remote, at_ms=self.now_ms))
         return made

@@ -41,6 +41,7 @@ PLACES = {
     "dmarc": "dmarc:dmarc_app",
     "arc": "arc:arc_app",
     "store": "store:store_app",
+    "upgrade": "upgrade:upgrade_app",
     "check": "check:check_app",
     "config": "config:config_app",
     "self-check": "self_check:self_check",

@@ -9,6 +9,7 @@ import typer
 
 from zajil.cli.configured import opened_store, read_configuration
 from zajil.cli.output import AsJson, print_json, printable, progress_bar
+from zajil.cli.upgrade import run
 from zajil.core.errors import NOT_DONE
 
 store_app = typer.Typer(
@@ -36,37 +37,7 @@ def create(context: typer.Context, as_json: AsJson = False) -> None:
         )
 
 
-@store_app.command("upgrade")
-def upgrade(context: typer.Context, as_json: AsJson = False) -> None:
-    """Upgrade the tables of the store after a new version of Zajil was installed.
-
-    Stop the server first. A SQLite database is copied to the folder before-upgrade in
-    server.data_dir before anything is changed; of a PostgreSQL database make a dump yourself.
-
-    Exit status: 0 done or nothing to do, 1 failed (the server is running, or no space for the
-    copy), 2 wrong usage.
-    """
-    from zajil.net.system import SystemClock
-    from zajil.operations.store import bring_up_to_date
-
-    configuration = read_configuration(context)
-    with progress_bar("copying the store", quiet=as_json) as progress:
-        done = bring_up_to_date(configuration, SystemClock(), progress)
-    if as_json:
-        found = {"found": done.found, "needed": done.needed} if done else {}
-        print_json(
-            {
-                "upgraded": done is not None,
-                **found,
-                "copy": str(done.copy) if done and done.copy else None,
-            }
-        )
-    elif done is None:
-        print("the store is up to date")
-    else:
-        print(f"upgraded the store from schema {done.found} to {done.needed}")
-        if done.copy is not None:
-            print(f"copy of the old store: {done.copy} (remove it when you no longer need it)")
+store_app.command("upgrade", hidden=True)(run)
 
 
 @store_app.command("check")

@@ -13,7 +13,8 @@ from zajil.operations.credentials import hash_password
 from zajil.operations.dkim_keys import make_missing_keys
 from zajil.operations.domains import add_domain
 from zajil.operations.run import open_runner
-from zajil.operations.store import bring_up_to_date, make_store
+from zajil.operations.store import make_store
+from zajil.operations.upgrade import bring_up_to_date
 from zajil.store.engine.errors import StoreExists
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import NewAccount, create_account, list_accounts

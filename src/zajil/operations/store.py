@@ -1,4 +1,4 @@
-"""The store for operators: made, upgraded, and described in a few figures."""
+"""The store for operators: made, checked, and described in a few figures."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import shutil
 from typing import Any
 
 from zajil.config.options import Configuration
-from zajil.core.clock import Clock
 from zajil.core.units import format_size
 from zajil.operations.run import as_server_user, find_user
 from zajil.read.indexer import reindex
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.folder import is_served, make_folder
-from zajil.store.engine.life import Upgrade, create_store, upgrade_store
+from zajil.store.engine.life import create_store
 from zajil.store.engine.migrate import load_alembic
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import list_accounts
@@ -40,21 +39,6 @@ def make_store(configuration: Configuration) -> None:
     load_alembic()
     with as_server_user(server.user):
         create_store(configuration.store, server.data_dir)
-
-
-def bring_up_to_date(
-    configuration: Configuration, clock: Clock, progress: Progress | None = None
-) -> Upgrade | None:
-    """Upgrade the tables of the store; ``None``: they are current.
-
-    Raises:
-        WrongUser: ``server.user`` is not us, and we are not root.
-        StoreInUse, StoreFull, StoreUnavailable: as ``store.engine.life.upgrade_store``.
-    """
-    server = configuration.server
-    load_alembic()
-    with as_server_user(server.user):
-        return upgrade_store(configuration.store, server.data_dir, clock=clock, progress=progress)
 
 
 def check_store(

@@ -19,6 +19,8 @@ _INDEXES = (
     ("ix_message_unindexed", "message", ("mailbox_id", "uid", "indexed"), "indexed <> 1"),
     # The messages of a conversation; those that wait for the indexer have none.
     ("ix_message_thread", "message", ("mailbox_id", "thread_id", "uid"), "thread_id IS NOT NULL"),
+    # What has no digest yet; new mail is never in it.
+    ("ix_blob_undigested", "blob", ("id",), "digest IS NULL"),
     ("ix_mail_blob_id", "mail", ("blob_id",), "blob_id IS NOT NULL"),
     (
         "ix_recipient_addressed_key",

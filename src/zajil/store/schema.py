@@ -225,6 +225,20 @@ blob = sa.Table(
     sa.Column("size", NUMBER, nullable=False),
     sa.Column("content", sa.LargeBinary),  # null: in a file
     sa.Column("location", sa.Text),  # path below the folder of blobs; null: content is here
+    # SHA-256 of the bytes; null: written by an older version, and not computed yet
+    sa.Column("digest", sa.LargeBinary),
+)
+
+# What the nightly check of the bytes of messages found, by part of a week (store.repair.contents).
+content_check = sa.Table(
+    "content_check",
+    metadata,
+    sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),  # 0 to 6
+    sa.Column("at_ms", NUMBER, nullable=False),
+    sa.Column("blobs", NUMBER, nullable=False),
+    sa.Column("bytes", NUMBER, nullable=False),
+    sa.Column("damaged", sa.Text, nullable=False),  # ids of blobs, divided by spaces
+    sqlite_with_rowid=False,
 )
 
 # Backups that run: until then nothing is deleted that they may still have to read.
@@ -889,6 +903,18 @@ alert = sa.Table(
     sa.Column("told_ms", NUMBER, nullable=False),  # the last mail about it; 0: none
     sa.Column("facts", sa.Text, nullable=False),  # JSON object: what the sentences say
     sqlite_with_rowid=False,
+)
+
+# Each creation and upgrade of these tables. Older programs read the version of the last row, to say
+# which version they are too old for: this table never changes.
+schema_upgrade = sa.Table(
+    "schema_upgrade",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("at_ms", NUMBER, nullable=False),
+    sa.Column("from_schema", KEY, nullable=False),  # "": the store was created
+    sa.Column("to_schema", KEY, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),  # of the program that did it
 )
 
 # Written by each check of readiness, to prove that the store takes writes.

@@ -38,7 +38,11 @@ class WrongSchema(StoreUnavailable):
 
 
 class OlderSchema(WrongSchema):
-    """``zajil store upgrade`` brings them up to date."""
+    """``zajil upgrade run`` brings them up to date."""
+
+
+class CannotUndo(StoreUnavailable):
+    """There is no upgrade that could be undone; nothing was changed."""
 
 
 class StoreFull(StoreUnavailable):

@@ -27,7 +27,7 @@ from zajil.store.engine.folder import (
     server_lock,
     sync_folder,
 )
-from zajil.store.engine.migrate import Schema, create_tables, upgrade_tables
+from zajil.store.engine.migrate import Schema, create_tables, undo_tables, upgrade_tables
 from zajil.store.engine.node import load_node_id, own_node_id
 from zajil.store.engine.open import make_dialect, open_store
 from zajil.store.queue.queue import FreeLeases, free_leases
@@ -94,7 +94,29 @@ def upgrade_store(
     """
     claim_folder(data_dir)
     with server_lock(data_dir):
-        return _upgrade(options, data_dir, clock, progress or (lambda done, total: None))
+        return _upgrade(options, data_dir, clock, progress or _ignore)
+
+
+def undo_store(
+    options: StoreOptions, data_dir: Path, *, clock: Clock, progress: Progress | None = None
+) -> Upgrade:
+    """Undo the last upgrade; a SQLite database is copied first, as before an upgrade.
+
+    Mail that was received since stays.
+
+    Returns:
+        What was done: ``found`` is the schema of now, ``needed`` the one of before.
+
+    Raises:
+        CannotUndo: there is no upgrade that can be undone; nothing was changed.
+        StoreInUse, StoreFull, NoStore, WrongSchema, StoreUnavailable: as ``upgrade_store``.
+    """
+    claim_folder(data_dir)
+    with server_lock(data_dir), _dialect(options, data_dir) as dialect:
+        keeper = _CopyKeeper(dialect, options, data_dir, clock, progress or _ignore)
+        with keeper.needed_on_success():
+            schema = undo_tables(dialect, keeper.keep)
+        return Upgrade(schema.found, schema.needed, keeper.path)
 
 
 def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> Prepared:
@@ -108,7 +130,7 @@ def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> Pre
     """
     claim_folder(data_dir)
     closed = close_to_others(data_dir)
-    upgrade = _upgrade(options, data_dir, clock, lambda done, total: None)
+    upgrade = _upgrade(options, data_dir, clock, _ignore)
     with _dialect(options, data_dir) as dialect:
         _, is_new = own_node_id(dialect, data_dir, os.urandom)
     store = open_store(options, data_dir, clock=clock, random=os.urandom)
@@ -126,31 +148,69 @@ def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> Pre
 def _upgrade(
     options: StoreOptions, data_dir: Path, clock: Clock, progress: Progress
 ) -> Upgrade | None:
-    at = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
-    copies: list[Path] = []
-
-    def keep_copy(conn: Connection, schema: Schema) -> None:
-        size = dialect.size(conn)
-        if not size:
-            return
-        _require_space(data_dir, size, options.free_space_reserve)
-        folder = data_dir / COPIES
-        folder.mkdir(mode=0o700, exist_ok=True)
-        path = folder / f"store-{schema.found}-{at}.sqlite"
-        try:
-            dialect.copy_to(conn, path, progress)
-        except BaseException:
-            with suppress(OSError):
-                path.unlink()
-            raise
-        sync_folder(folder)
-        copies.append(path)
-
     with _dialect(options, data_dir) as dialect:
-        schema = upgrade_tables(dialect, keep_copy)
+        keeper = _CopyKeeper(dialect, options, data_dir, clock, progress)
+        with keeper.needed_on_success():
+            schema = upgrade_tables(dialect, keeper.keep)
     if schema is None:
         return None
-    return Upgrade(schema.found, schema.needed, copies[0] if copies else None)
+    return Upgrade(schema.found, schema.needed, keeper.path)
+
+
+class _CopyKeeper:
+    """Copies the database before its tables are changed, where it can be copied."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        options: StoreOptions,
+        data_dir: Path,
+        clock: Clock,
+        progress: Progress,
+    ) -> None:
+        self._dialect, self._data_dir, self._progress = dialect, data_dir, progress
+        self._reserve = options.free_space_reserve
+        self._at = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+        self.path: Path | None = None
+        """The copy; ``None``: none was made."""
+
+    def keep(self, conn: Connection, schema: Schema) -> None:
+        """Make the copy; an unfinished one has another name, and is removed by the next one."""
+        size = self._dialect.size(conn)
+        if not size:
+            return
+        folder = self._data_dir / COPIES
+        for unfinished in folder.glob("*.part"):
+            unfinished.unlink()
+        _require_space(self._data_dir, size, self._reserve)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / f"store-{schema.found}-{self._at}.sqlite"
+        part = path.with_suffix(".part")
+        try:
+            self._dialect.copy_to(conn, part, self._progress)
+            part.rename(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+        sync_folder(folder)
+        self.path = path
+
+    @contextmanager
+    def needed_on_success(self) -> Iterator[None]:
+        """Remove the copy if the block fails: the store is unchanged, and a server that is started
+        again and again would fill the disk with copies."""
+        try:
+            yield
+        except BaseException:
+            if self.path is not None:
+                with suppress(OSError):
+                    self.path.unlink()
+            raise
+
+
+def _ignore(_done: int, _total: int) -> None:
+    pass
 
 
 def _require_space(data_dir: Path, size: int, reserve: int) -> None:

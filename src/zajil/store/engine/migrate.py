@@ -1,7 +1,7 @@
 """The tables of a store: made once, looked at by everyone, upgraded when nothing else runs.
 
-They only go forward (``store/migrations``). What opens a store never changes them: an account list
-must not upgrade the tables under a server of the version before.
+What opens a store never changes them: an account list must not upgrade the tables under a server of
+the version before. From 0046 on each migration (``store/migrations``) can be undone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from pysqlite3 import dbapi2 as sqlite
@@ -21,6 +22,7 @@ from zajil.core.value_class import value_class
 from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import (
     MISSING_ADVICE,
+    CannotUndo,
     NoStore,
     OlderSchema,
     StoreFull,
@@ -28,6 +30,16 @@ from zajil.store.engine.errors import (
     WrongSchema,
 )
 from zajil.store.engine.sqlite import Sqlite
+from zajil.store.engine.upgrades import (
+    TABLE,
+    UpgradeRow,
+    forget_upgrade,
+    last_upgrade,
+    record_upgrade,
+)
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 _FOLDER = Path(__file__).parent.parent / "migrations"
 _FILE = re.compile(r"([0-9]{4})_\w+\.py")
@@ -58,6 +70,7 @@ def create_tables(dialect: Dialect) -> None:
     """
     with _told_in_one_sentence(dialect), dialect.creating() as conn:
         _run_migrations(conn)
+        record_upgrade(conn, "", known_schemas()[-1])
 
 
 def try_tables(folder: Path) -> str:
@@ -86,7 +99,7 @@ def require_current(dialect: Dialect) -> None:
     if not schema.is_current:
         raise OlderSchema(
             f"the store has schema {schema.found}, this program needs {schema.needed}; "
-            "run zajil store upgrade"
+            "run zajil upgrade run"
         )
 
 
@@ -123,7 +136,57 @@ def upgrade_tables(dialect: Dialect, before: Callable[[Connection, Schema], None
         dialect.require_alone(conn)
         before(conn, schema)
         _run_migrations(conn)
+        record_upgrade(conn, schema.found, schema.needed)
         return schema
+
+
+def undo_tables(dialect: Dialect, before: Callable[[Connection, Schema], None]) -> Schema:
+    """Bring the tables back to what they were before the last upgrade, in one transaction.
+
+    What was stored since stays, but for what only the newer schema has a place for.
+
+    Args:
+        dialect: the database.
+        before: called before anything is changed.
+
+    Returns:
+        The schema of now (``found``), and the one that this program needs.
+
+    Raises:
+        CannotUndo: there was no upgrade, or one of its migrations has no way back.
+        NoStore, WrongSchema, StoreUnavailable: as ``require_current``; nothing was changed.
+        StoreInUse: a server uses the store; nothing was changed.
+    """
+    with _told_in_one_sentence(dialect), dialect.upgrading() as conn:
+        schema = _read_schema(conn, dialect)
+        last = _undoable(conn, schema)
+        dialect.require_alone(conn)
+        before(conn, schema)
+        forget_upgrade(conn, last)
+        _run_migrations(conn, back_to=last.from_schema)
+        return Schema(last.from_schema, schema.needed)
+
+
+def _undoable(conn: Connection, schema: Schema) -> UpgradeRow:
+    """Return the last upgrade, if this program can undo it; raises ``CannotUndo``."""
+    if not schema.is_current:
+        raise CannotUndo(
+            f"the store has schema {schema.found} and this program needs {schema.needed}: it has "
+            "upgraded nothing that it could undo"
+        )
+    last = last_upgrade(conn)
+    if last is None or not last.from_schema:
+        raise CannotUndo(
+            f"the store was created with schema {schema.found}: there is no upgrade to undo"
+        )
+    one_way = [one for one in one_way_schemas() if last.from_schema < one <= schema.found]
+    if one_way:
+        raise CannotUndo(
+            f"the upgrade from schema {last.from_schema} cannot be undone, because schema "
+            f"{one_way[-1]} has no way back; restore the copy in the folder before-upgrade, or a "
+            "backup"
+        )
+    return last
 
 
 def _read_schema(conn: Connection, dialect: Dialect) -> Schema:
@@ -138,11 +201,22 @@ def _read_schema(conn: Connection, dialect: Dialect) -> Schema:
     known = known_schemas()
     needed = known[-1]
     if found not in known:
-        raise WrongSchema(
-            f"the store has schema {found}, this program knows schemas up to {needed}: another "
-            "version of Zajil, probably a newer one, made it; run that version"
-        )
+        raise WrongSchema(_newer_text(conn, tables, str(found), needed))
     return Schema(found, needed)
+
+
+def _newer_text(conn: Connection, tables: set[str], found: str, needed: str) -> str:
+    from importlib.metadata import version
+
+    last = last_upgrade(conn) if TABLE in tables else None
+    if last and last.to_schema != found:
+        last = None
+    by = f"Zajil {last.version}" if last else "another version of Zajil, probably a newer one,"
+    then = f"install Zajil {last.version} or a newer version" if last else "run that version"
+    return (
+        f"the store has schema {found}, which {by} made; this program is Zajil "
+        f"{version('zajil')} and knows schemas up to {needed}: {then}"
+    )
 
 
 def known_schemas() -> list[str]:
@@ -178,7 +252,25 @@ def load_alembic() -> None:
         importlib.import_module(name)
 
 
-def _run_migrations(conn: Connection) -> None:
+def one_way_schemas() -> list[str]:
+    """Return the numbers of the migrations that cannot be undone, in order."""
+    scripts = _scripts().walk_revisions()
+    return sorted(one.revision for one in scripts if not hasattr(one.module, "downgrade"))
+
+
+def describe_migrations() -> dict[str, str]:
+    """Return the first line of what each migration says of itself, by number, in order."""
+    scripts = {one.revision: one.doc for one in _scripts().walk_revisions()}
+    return {number: scripts[number].splitlines()[0] for number in sorted(scripts)}
+
+
+def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(_FOLDER))
+
+
+def _run_migrations(conn: Connection, *, to: str = "head", back_to: str | None = None) -> None:
     # Imported here, because Alembic takes 80 ms and 8 MiB, and only a change of tables needs it.
     from alembic import command
     from alembic.config import Config
@@ -188,6 +280,9 @@ def _run_migrations(conn: Connection) -> None:
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = conn
     try:
-        command.upgrade(config, "head")
+        if back_to is None:
+            command.upgrade(config, to)
+        else:
+            command.downgrade(config, back_to)
     except CommandError as error:
-        raise StoreUnavailable(f"cannot upgrade the tables: {error}") from error
+        raise StoreUnavailable(f"cannot change the tables: {error}") from error

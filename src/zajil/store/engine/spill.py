@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import os
 import weakref
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
-from zajil.message.source import PIECE
+from zajil.message.source import PIECE, Source, read_pieces, size_of
 from zajil.store.engine.errors import StoreUnavailable, disk_error
 
 _TINY = 1024
@@ -225,3 +226,25 @@ def write_whole(descriptor: int, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[os.write(descriptor, left) :]
+
+
+def write_file(path: Path, parts: Iterable[bytes | Source]) -> tuple[int, bytes]:
+    """Write a new file and wait until its bytes are on disk; return their number and SHA-256."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    size, digest = 0, hashlib.sha256()
+    try:
+        for part in parts:
+            is_copied = isinstance(part, Spilled)
+            if isinstance(part, Spilled):
+                part.copy_to(descriptor)
+            # The kernel has the bytes of a copied file in its cache.
+            for piece in read_pieces(part):
+                digest.update(piece)
+                if not is_copied:
+                    write_whole(descriptor, piece)
+            size += size_of(part)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return size, digest.digest()

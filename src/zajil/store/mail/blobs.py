@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -24,12 +25,12 @@ from zajil.core.clock import Clock, Random
 from zajil.core.errors import NotFound
 from zajil.core.ids import ID_RANDOM_SIZE, BlobId, new_blob_id
 from zajil.core.value_class import value_class
-from zajil.message.source import Source, read_pieces, size_of
+from zajil.message.source import Source
 from zajil.store.engine.batch import release_files, time_of
 from zajil.store.engine.errors import StoreUnavailable, disk_error
 from zajil.store.engine.folder import sync_folder
 from zajil.store.engine.rows import execute_text, insert_rows, mark_of, marks_of, portions
-from zajil.store.engine.spill import Spill, Spilled, SpillFile, write_whole
+from zajil.store.engine.spill import Spill, SpillFile, write_file
 from zajil.store.mail.blob_reader import BegunReader, BlobReader
 from zajil.store.schema import blob
 
@@ -48,6 +49,8 @@ class StagedBlob:
     """``None``: it lies in a file already, at ``location``."""
     location: str | None
     """Path below the folder of blobs."""
+    digest: bytes
+    """SHA-256 of its bytes."""
 
 
 class Blobs:
@@ -73,7 +76,7 @@ class Blobs:
         For messages up to ``store.inline_limit``; ``stage_any`` takes those of any size.
         """
         content = parts[0] if len(parts) == 1 else b"".join(parts)
-        return StagedBlob(self._new_id(), len(content), content, None)
+        return _in_memory(self._new_id(), content)
 
     async def stage_any(self, parts: Sequence[bytes | Source]) -> StagedBlob:
         """Take a message of any size; a large one is on disk when this returns.
@@ -110,7 +113,7 @@ class Blobs:
             StoreFull, StoreUnavailable: the file could not be written.
         """
         if size <= self._inline_limit:
-            return StagedBlob(blob_id, size, b"".join(parts), None)
+            return _in_memory(blob_id, b"".join(parts))
         location = _location(blob_id)
         while (self._folder / location).exists():
             location = f"{self._random(1).hex()}/{blob_id}"
@@ -123,7 +126,7 @@ class Blobs:
         path = self._folder / location
         try:
             self._make_folder(path.parent)
-            size = _write_file(path, parts)
+            size, digest = write_file(path, parts)
             sync_folder(path.parent)
         except BaseException as error:
             with contextlib.suppress(OSError):
@@ -131,7 +134,7 @@ class Blobs:
             if isinstance(error, OSError):
                 raise disk_error(error, f"cannot write a large message to {path}") from error
             raise
-        return StagedBlob(blob_id, size, None, location)
+        return StagedBlob(blob_id, size, None, location, digest)
 
     def spill(self, memory: int | None = None) -> Spill:
         """Begin to take bytes of which nobody knows how many will come.
@@ -289,7 +292,13 @@ def write_blobs(tx: Connection, staged: Sequence[StagedBlob]) -> None:
         tx,
         _COLUMNS,
         [
-            (one.blob_id, one.size, one.content and bytearray(one.content), one.location)
+            (
+                one.blob_id,
+                one.size,
+                one.content and bytearray(one.content),
+                one.location,
+                bytearray(one.digest),
+            )
             for one in staged
         ],
     )
@@ -363,34 +372,21 @@ def is_backup_running(tx: Connection) -> bool:
     return bool(execute_text(tx, query, (time_of(tx),)))
 
 
-_COLUMNS = (blob.c.id, blob.c.size, blob.c.content, blob.c.location)
+_COLUMNS = (blob.c.id, blob.c.size, blob.c.content, blob.c.location, blob.c.digest)
 _AT_ONCE = 1000
 """Rows named in one statement: below SQLite's 32,766 parameters."""
-_FIND_ALL = sa.select(blob).where(blob.c.id.in_(sa.bindparam("ids_", expanding=True)))
+_FIND_ALL = sa.select(blob.c.id, blob.c.size, blob.c.content, blob.c.location).where(
+    blob.c.id.in_(sa.bindparam("ids_", expanding=True))
+)
 _FIND = sa.select(blob.c.size, blob.c.content, blob.c.location).where(
     blob.c.id == sa.bindparam("id_")
 )
 
 
+def _in_memory(blob_id: BlobId, content: bytes) -> StagedBlob:
+    return StagedBlob(blob_id, len(content), content, None, hashlib.sha256(content).digest())
+
+
 def _location(blob_id: BlobId) -> str:
     # The last two characters are random: 1024 folders of like size.
     return f"{blob_id[-2:]}/{blob_id}"
-
-
-def _write_file(path: Path, parts: Iterable[bytes | Source]) -> int:
-    """Write a new file and wait until its bytes are on disk."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
-    size = 0
-    try:
-        for part in parts:
-            if isinstance(part, Spilled):
-                part.copy_to(descriptor)
-            else:
-                for piece in read_pieces(part):
-                    write_whole(descriptor, piece)
-            size += size_of(part)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return size
