@@ -327,5 +327,7 @@ def test_every_event_has_a_sentence() -> None:
         "certificate.requested",
         "contacts.restored",
         "dmarc.imported",
+        "messages.exported",
+        "messages.imported",
         "messages.restored",
     }

@@ -26,6 +26,7 @@ PLACES = {
     "domain": "domain:domain_app",
     "account": "account:account_app",
     "import": "importing:import_app",
+    "export": "exporting:export_app",
     "mailbox": "mailbox:mailbox_app",
     "alias": "alias:alias_app",
     "queue": "queue:queue_app",

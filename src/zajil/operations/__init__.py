@@ -4,5 +4,5 @@ The web and the command line use the same ones. Reading order: ``context`` (what
 and how it records what it does), ``run`` (operations for the command line), ``credentials``,
 ``accounts``, ``account_changes``, ``app_passwords``, ``aliases``, ``delegations``, ``mailboxes``,
 ``dkim_keys``, ``domains``, ``queue``, ``messages``, ``audit``, ``journey``, ``setup`` (a new
-server).
+server), ``moving`` (mail of other servers).
 """

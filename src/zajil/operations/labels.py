@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from zajil.core.actor import Actor
 from zajil.core.labels import (
+    COLOURS,
     SETTING,
+    BadLabel,
     Label,
+    LabelExists,
+    TooManyLabels,
     add_label,
     change_label,
     read_all,
@@ -34,6 +39,34 @@ async def make_label(
     await _change(
         context, actor, login_or_address, lambda labels: add_label(labels, name, colour)[0]
     )
+
+
+async def find_or_make_labels(
+    context: OperationContext, actor: Actor, login_or_address: str, names: Sequence[str]
+) -> dict[str, str]:
+    """Return the keyword of each name that is a label of the account now, made where it was none.
+
+    Raises:
+        NotAllowed: neither the owner nor an administrator asks.
+        NoSuchAccount: there is no such account.
+    """
+    found: dict[str, str] = {}
+
+    def change(labels: Sequence[Label]) -> tuple[Label, ...]:
+        found.clear()
+        every = tuple(labels)
+        for place, name in enumerate(names):
+            folded = name.strip().casefold()
+            known = [one for one in every if one.is_shown and one.name.casefold() == folded]
+            with suppress(BadLabel, LabelExists, TooManyLabels):
+                if not known:
+                    every, made = add_label(every, name, COLOURS[place % len(COLOURS)])
+                    known = [made]
+                found[name] = known[0].keyword
+        return every
+
+    await _change(context, actor, login_or_address, change)
+    return found
 
 
 async def edit_label(

@@ -217,6 +217,20 @@ deleted_message = sa.Table(
     sqlite_autoincrement=True,
 )
 
+# What was moved in from elsewhere (store.mail.imported), so that it comes once.
+imported = sa.Table(
+    "imported",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("source", KEY, primary_key=True),  # a folder, an account elsewhere
+    sa.Column("mailbox", KEY, primary_key=True),  # its name there
+    sa.Column("key", KEY, primary_key=True),  # of the message, in that mailbox
+    sa.Column("blob_id", KEY, nullable=False),  # that it got here; it may be gone
+    sa.Column("digest", KEY, nullable=False),  # of its bytes, in hex
+    sa.Index(None, "account_id", "digest"),
+    sqlite_with_rowid=False,
+)
+
 # The bytes of one message, shared by its copies. With a rowid: long rows make a poor tree.
 blob = sa.Table(
     "blob",

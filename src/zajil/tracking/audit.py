@@ -131,6 +131,26 @@ class AccountErased(AuditEvent):
 
 
 @value_class(frozen=True, slots=True)
+class MessagesImported(AuditEvent):
+    """Messages were moved in from elsewhere."""
+
+    name: ClassVar[str] = "messages.imported"
+    count: int
+    place: str
+    """Folder, file or account that they came from."""
+
+
+@value_class(frozen=True, slots=True)
+class MessagesExported(AuditEvent):
+    """Messages were copied to a place outside of the server."""
+
+    name: ClassVar[str] = "messages.exported"
+    count: int
+    place: str
+    """Folder or account that they went to."""
+
+
+@value_class(frozen=True, slots=True)
 class PasswordChanged(AuditEvent):
     """The password of an account was set."""
 
@@ -384,6 +404,8 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         ContactsRestored,
         AccountExported,
         AccountErased,
+        MessagesImported,
+        MessagesExported,
         PasswordChanged,
         AccountSuspended,
         AccountResumed,

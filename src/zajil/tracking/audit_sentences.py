@@ -28,6 +28,8 @@ _PLAIN: Mapping[type[AuditEvent], str] = {
     ),
     audit.AccountExported: mark("All data of {subject} was exported."),
     audit.AccountErased: mark("An account was erased; the remaining records name it {subject}."),
+    audit.MessagesImported: mark("Messages were imported for {subject} from {place}: {count}."),
+    audit.MessagesExported: mark("Messages of {subject} were exported to {place}: {count}."),
     audit.SessionsEnded: mark("Browsers of {subject} were logged out: {count}."),
     audit.PasswordChanged: mark("The password of {subject} was changed."),
     audit.AccountSuspended: mark("The account {subject} was suspended."),
@@ -93,7 +95,7 @@ def describe_change(event: AuditEvent) -> Sentence:
     """Return what was changed."""
     values: dict[str, str | int | Sentence] = {"subject": readable(event.subject)}
     names = ("address", "before", "after", "app_password", "organization", "snapshot")
-    for name in (*names, "mailbox", "identifier", "rights", "actor"):
+    for name in (*names, "mailbox", "identifier", "rights", "actor", "place"):
         value = getattr(event, name, None)
         if isinstance(value, str):
             values[name] = readable(value)

@@ -23,6 +23,7 @@ from zajil.store.mail.annotations import delete_annotations_of, delete_annotatio
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.mail.deleted import delete_deleted_of
+from zajil.store.mail.imported import delete_imported_of
 from zajil.store.mail.kept_blocks import forget_blocks_of
 from zajil.store.mail.mailboxes import FIRST_MAILBOXES
 from zajil.store.mail.maildrops import delete_maildrops_of
@@ -217,6 +218,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
     delete_threads_of(tx, account_ids)
     delete_maildrops_of(tx, account_ids)
     delete_index_of(tx, account_ids)
+    delete_imported_of(tx, account_ids)
     touch(tx, DIRECTORY)
     return [None] * len(account_ids)
 

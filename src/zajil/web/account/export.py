@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import io
-import re
 import zipfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -20,9 +19,10 @@ from starlette.responses import Response, StreamingResponse
 from zajil.core.ids import MailboxId, Uid
 from zajil.login.account import Account
 from zajil.message.mbox import Quoter, separator
+from zajil.operations.moving.destination import file_name
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.blobs import NoSuchBlob
-from zajil.store.mail.mailboxes import Mailbox, list_mailboxes
+from zajil.store.mail.mailboxes import list_mailboxes
 from zajil.store.mail.messages import MessageReader, get_messages, list_uids, open_message
 from zajil.web.account.frame import AccountPages
 from zajil.web.page import Visitor
@@ -31,7 +31,6 @@ _PIECE = 262_144
 """Bytes that are read at a time."""
 _AT_ONCE = 4096
 """Bytes that are compressed in the event loop: a header line, the line between two messages."""
-_ODD = re.compile(r"[\x00-\x1f\x7f<>:\"\\|?*\u202a-\u202e\u2066-\u2069]")
 
 
 class ExportPages(AccountPages):
@@ -56,7 +55,7 @@ class ExportPages(AccountPages):
         names: set[str] = set()
         with zipfile.ZipFile(sink, "w", compresslevel=1) as archive:
             for one in mailboxes:
-                entry = zipfile.ZipInfo(_file_name(one, names), (1980, 1, 1, 0, 0, 0))
+                entry = zipfile.ZipInfo(f"{file_name(one.name, names)}.mbox", (1980, 1, 1, 0, 0, 0))
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 with archive.open(entry, "w", force_zip64=True) as file:
                     async for lines in self._lines(one.mailbox_id):
@@ -126,15 +125,3 @@ class _Sink(io.RawIOBase):
         data = b"".join(self._parts)
         self._parts, self.size = [], 0
         return data
-
-
-def _file_name(one: Mailbox, taken: set[str]) -> str:
-    """Return the name of a mailbox's file in the archive, another one for each."""
-    levels = [_ODD.sub("_", level).strip(". ")[:100] or "_" for level in one.name.split("/")]
-    name = stem = "/".join(levels)
-    number = 1
-    while name.casefold() in taken:
-        number += 1
-        name = f"{stem} {number}"
-    taken.add(name.casefold())
-    return f"{name}.mbox"

@@ -1,0 +1,104 @@
+"""``zajil export``: the mail of an account for another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zajil.cli.configured import open_operations
+from zajil.cli.errors import WrongUsage
+from zajil.cli.moving_in import (
+    Exclude,
+    Only,
+    OnlyCount,
+    SinceTime,
+    caller,
+    make_choice,
+    print_report,
+)
+from zajil.cli.output import AsJson, Who, progress_bar
+
+if TYPE_CHECKING:
+    from zajil.operations.moving.model import MailTarget
+    from zajil.operations.moving.move_in import MovingChoice
+
+export_app = typer.Typer(
+    name="export", help="The mail of an account for another program.", no_args_is_help=True
+)
+Folder = Annotated[Path, typer.Argument(help="Folder to write to; it is created.")]
+
+
+@export_app.command("maildir")
+def maildir(
+    context: typer.Context,
+    who: Who,
+    folder: Folder,
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="maildir++ (folders like .Work.Offers) or fs (folders like Work/Offers)."
+        ),
+    ] = "maildir++",
+    only: Only = None,
+    exclude: Exclude = None,
+    since: SinceTime = None,
+    dry_run: OnlyCount = False,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the mail of an account to a Maildir, as Dovecot and Courier read it.
+
+    A second run adds what is new and changes flags; it removes nothing. Flags, keywords
+    (dovecot-keywords), dates and subscriptions are written. The server may be running.
+
+    Exit status: 0 done, 1 something was left out (it is listed), 2 wrong usage.
+    """
+    from zajil.operations.moving.maildir_target import Layout, MaildirTarget
+
+    known = {one.value: one for one in Layout}
+    if layout not in known:
+        raise WrongUsage(f"--layout {layout}: use {' or '.join(known)}")
+    choice = make_choice(only, exclude, since, dry_run)
+    _export_to(context, who, MaildirTarget(folder, caller(), known[layout]), choice, as_json)
+
+
+@export_app.command("mbox")
+def mbox(
+    context: typer.Context,
+    who: Who,
+    folder: Folder,
+    only: Only = None,
+    exclude: Exclude = None,
+    since: SinceTime = None,
+    dry_run: OnlyCount = False,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the mail of an account to mbox files, one for each mailbox.
+
+    A second run writes the files again. Flags and keywords are in the fields Status, X-Status and
+    X-Keywords. The server may be running.
+
+    Exit status: 0 done, 1 something was left out (it is listed), 2 wrong usage.
+    """
+    from zajil.operations.moving.mbox_target import MboxTarget
+
+    choice = make_choice(only, exclude, since, dry_run)
+    _export_to(context, who, MboxTarget(folder, caller()), choice, as_json)
+
+
+def _export_to(
+    context: typer.Context, who: str, target: MailTarget, choice: MovingChoice, as_json: bool
+) -> None:
+    from zajil.operations.moving.move_out import export_mail
+
+    try:
+        with (
+            open_operations(context) as operations,
+            progress_bar("exporting", quiet=as_json) as progress,
+        ):
+            report = operations.run(export_mail, who, target, choice, progress)
+    finally:
+        target.close()
+    verb = "to be exported" if choice.dry_run else "exported"
+    print_report(report, (verb, "there already"), choice.dry_run, as_json)
