@@ -88,6 +88,15 @@ def commands_of(name: str) -> list[Command]:
     return sorted(found, key=lambda one: one.line)
 
 
+def section(page: str, title: str) -> list[Command]:
+    """Return the commands below a heading, those of blocks only."""
+    lines = read_page(page).splitlines()
+    first = next(at for at, line in enumerate(lines, 1) if re.fullmatch(rf"#+ {title}", line))
+    ends = [at for at, line in enumerate(lines, 1) if at > first and line.startswith("#")]
+    last = min(ends, default=len(lines))
+    return [one for one in commands_of(page) if first < one.line < last and not one.is_inline]
+
+
 def _lines(block: Block) -> Iterator[Command]:
     """Of ``console``, the lines with a prompt are commands; below each is what it prints."""
     if block.language == "console":

@@ -301,6 +301,7 @@ PAGES: dict[str, Page] = {
         fill={"chown zajil:": f"chown {_ME}:"},
         expected={
             "zajil self-check": Expected(is_process=True),
+            "zajil upgrade rehearse": Expected(says=("nothing to upgrade", "is not damaged")),
             "zajil upgrade run": Expected(says=("the store is up to date",)),
             "zajil upgrade undo": Expected(
                 before=scenes.upgraded_before, says=("from schema [0-9]{4} to 0045",)
@@ -346,6 +347,12 @@ RUN_ELSEWHERE: dict[str, str] = {
     "packaging/build-deb": _PACKAGE,
     "packaging/build-oci": _IMAGE,
     "zajil serve": "tests/docs_run/conftest.py",
+    "dpkg-deb -x ./zajil_*.deb /opt/zajil-new": _PACKAGE,
+    "/opt/zajil-new/usr/lib/zajil/bin/python3 -I -m zajil upgrade rehearse": _PACKAGE,
+    "python3 -m venv /opt/zajil-new": _PIP,
+    "/opt/zajil-new/bin/pip install --require-hashes -r requirements.lock": _PIP,
+    "/opt/zajil-new/bin/pip install --no-deps --no-build-isolation .": _PIP,
+    "/opt/zajil-new/bin/zajil upgrade rehearse": _PIP,
     "python3 -m venv /opt/zajil": _PIP,
     "/opt/zajil/bin/pip install --require-hashes -r requirements.lock": _PIP,
     "/opt/zajil/bin/pip install --no-deps --no-build-isolation .": _PIP,

@@ -11,6 +11,7 @@ import pytest
 
 from kit.foreign import need_program
 from kit.fresh_root import FreshRoot, make_fresh_root
+from kit.operator_page import section
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [
@@ -102,6 +103,15 @@ def test_the_life_of_an_installation(package: Path, newer: Path, root: FreshRoot
         "640",
     ]
     assert "the mail arrived" in root.run_confined(_SERVE_AND_SEND, *_AS_THE_UNIT)
+
+    # The newer version is tried beside the installed one.
+    (root.folder / "zajil_new.deb").write_bytes(newer.read_bytes())
+    (unpack, rehearse) = section("upgrade", "Rehearsal")[:2]
+    root.run("sh", "-c", unpack.text.replace("zajil_*", "zajil_new"))
+    said = root.run("sh", "-c", rehearse.text)
+    assert "nothing to upgrade" in said
+    assert "the copy is not damaged" in said
+    (root.folder / "zajil_new.deb").unlink()
 
     # Upgraded: configuration, accounts and mail are as before, and it serves.
     configuration = (root.folder / "etc/zajil/zajil.toml").read_bytes()

@@ -13,7 +13,7 @@ import pytest
 
 from kit.foreign import need_program
 from kit.fresh_root import FreshRoot, make_fresh_root
-from kit.operator_page import Command, commands_of, read_page
+from kit.operator_page import Command, read_page, section
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = "ca-certificates,man-db,python3-venv,systemd"
@@ -39,15 +39,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> FreshRoot:
     return system
 
 
-def section(page: str, title: str) -> list[Command]:
-    """Return the commands below a heading, those of blocks only."""
-    lines = read_page(page).splitlines()
-    first = next(at for at, line in enumerate(lines, 1) if re.fullmatch(rf"#+ {title}", line))
-    ends = [at for at, line in enumerate(lines, 1) if at > first and line.startswith("#")]
-    last = min(ends, default=len(lines))
-    return [one for one in commands_of(page) if first < one.line < last and not one.is_inline]
-
-
 def test_the_pages_lead_to_an_installation_and_to_the_next_version(root: FreshRoot) -> None:
     """Long: one system goes through both, in the order of an operator."""
     commands = section("install", "pip")
@@ -67,6 +58,7 @@ def test_the_pages_lead_to_an_installation_and_to_the_next_version(root: FreshRo
     assert "multi-user.target.wants/zajil.service" in wants
     assert "sockets.target.wants/zajil-imaps.socket" in wants
 
+    follow(root, section("upgrade", "Rehearsal")[2:])
     follow(root, section("upgrade", "pip"))
     assert "admin@example.org" in root.run("zajil", "account", "list")
 

@@ -118,13 +118,13 @@ def test_each_migration_up_down_and_up(dialect: Dialect) -> None:
         with dialect.upgrading() as conn:
             shape = _shape(conn, dialect)
             rows = _rows(conn, dialect, shape)
-            migrate._run_migrations(conn, to=schema)
+            migrate.run_migrations(conn, to=schema)
             new = set(_shape(conn, dialect)) - set(shape)
             _fill(conn, dialect, new)
-            migrate._run_migrations(conn, back_to=before)
+            migrate.run_migrations(conn, back_to=before)
             assert _shape(conn, dialect) == shape
             assert _rows(conn, dialect, shape) == rows
-            migrate._run_migrations(conn, to=schema)
+            migrate.run_migrations(conn, to=schema)
             _fill(conn, dialect, new)
 
 

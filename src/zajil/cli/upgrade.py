@@ -2,14 +2,100 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from zajil.cli.configured import read_configuration
-from zajil.cli.output import AsJson, print_json, progress_bar
+from zajil.cli.configured import Root, configuration_file, read_configuration
+from zajil.cli.output import AsJson, print_json, printable, progress_bar, spell_size
+from zajil.core.errors import NOT_DONE
+
+if TYPE_CHECKING:
+    from zajil.operations.upgrade import Rehearsal
+    from zajil.store.engine.rehearsal import RehearsedMigration
 
 upgrade_app = typer.Typer(
     name="upgrade", help="Upgrade the store to a new version, or back.", no_args_is_help=True
 )
+
+
+@upgrade_app.command("rehearse")
+def rehearse(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir",
+            metavar="FOLDER",
+            help="Folder for the copy of a SQLite database. Default: server.data_dir.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try the upgrade of the store on a copy, and print what it does. The server may be running.
+
+    Prints what each migration does, its duration and the rows it changes, then the space and the
+    time that the upgrade needs, damage in the upgraded copy, and configuration options that were
+    renamed or removed. Nothing is changed; the copy is removed at the end. The copy of a PostgreSQL
+    database is a schema beside it, which requires the privilege CREATE on the database.
+
+    Exit status: 0 the upgrade works, 1 it does not, the copy is damaged or cannot be made, or the
+    configuration has to be changed, 2 wrong usage.
+    """
+    from zajil.config.load import load_older_configuration
+    from zajil.net.system import SystemClock
+    from zajil.operations.upgrade import rehearse_upgrade
+
+    root: Root = context.find_root().obj
+    file = configuration_file(context)
+    configuration, changes = load_older_configuration(file, root.overrides)
+    done = rehearse_upgrade(
+        configuration, SystemClock(), folder, partial(progress_bar, quiet=as_json)
+    )
+    sentences = [str(one) for one in changes]
+    if as_json:
+        print_json({**asdict(done), "ok": not (done.damage or changes), "options": sentences})
+    else:
+        _print_rehearsal(done, sentences)
+    raise typer.Exit(NOT_DONE if done.damage or changes else 0)
+
+
+def _print_rehearsal(done: Rehearsal, options: list[str]) -> None:
+    if not done.migrations:
+        print(f"the store has schema {done.found}, which this version needs: nothing to upgrade")
+    for one in done.migrations:
+        print(f"{one.schema}  {one.seconds:6.1f} s  {_changes(one)}")
+        print(f"      {one.what}")
+    if done.migrations:
+        print(
+            f"upgraded a copy of the store from schema {done.found} to {done.needed}; the store "
+            "is unchanged"
+        )
+        print(
+            f"the upgrade takes about {max(1, round(done.seconds))} s and needs "
+            f"{spell_size(done.space)} of free space (database: {spell_size(done.size)})"
+        )
+        if not all(one.can_undo for one in done.migrations):
+            way = "the copy that it makes, or a backup" if done.makes_copy else "a backup"
+            print(f"it cannot be undone: the way back is {way}")
+    for damage in done.damage:
+        print(printable(f"damaged: {damage.what}: {damage.reason}"))
+    if not done.damage:
+        print("the copy is not damaged")
+    for sentence in options:
+        print(printable(f"change the configuration first: {sentence}"))
+
+
+def _changes(one: RehearsedMigration) -> str:
+    """Return what a migration did to tables and rows, in one line."""
+    parts = [f"new {name}" for name in one.added]
+    parts += [f"{name} removed" for name in one.removed]
+    for name, count in one.rows.items():
+        parts.append(f"{count} {'row' if count == 1 else 'rows'} of {name} changed")
+    return ", ".join(parts) or "nothing to change"
 
 
 @upgrade_app.command("run")

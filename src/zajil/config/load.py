@@ -59,13 +59,16 @@ def load_configuration(path: Path, overrides: Sequence[str] = ()) -> Configurati
     Raises:
         BadConfiguration: the file cannot be read, or an option is unknown, missing or wrong.
     """
+    return parse_configuration(_text(path), path, overrides)
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except OSError as error:
         raise BadConfiguration(str(path), None, f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadConfiguration(str(path), None, "it is not UTF-8 text") from None
-    return parse_configuration(text, path, overrides)
 
 
 def parse_configuration(text: str, path: Path, overrides: Sequence[str] = ()) -> Configuration:
@@ -74,10 +77,51 @@ def parse_configuration(text: str, path: Path, overrides: Sequence[str] = ()) ->
     Raises:
         BadConfiguration: not TOML, or an option is unknown, missing or wrong.
     """
+    return _checked(_tree(text, path), path, overrides)
+
+
+def load_older_configuration(
+    path: Path, overrides: Sequence[str] = ()
+) -> tuple[Configuration, list[BadConfiguration]]:
+    """Read a file that was written for an older version.
+
+    Returns:
+        The configuration as it would be with options under their new names and without those that
+        were removed; and what the file has to be changed for.
+
+    Raises:
+        BadConfiguration: it has another mistake.
+    """
+    tree, changes = _tree(_text(path), path), []
+    for option, new in {**RENAMED, **dict.fromkeys(REMOVED)}.items():
+        *tables, name = option.split(".")
+        if name not in (table := _table(tree, tables)):
+            continue
+        value = table.pop(name)
+        if new is not None:
+            *tables, name = new.split(".")
+            _table(tree, tables, creates=True).setdefault(name, value)
+        changes.append(BadConfiguration(str(path), option, _old_option(option)))
+    return _checked(tree, path, overrides), changes
+
+
+def _table(tree: dict[str, Any], names: Sequence[str], *, creates: bool = False) -> dict[str, Any]:
+    for name in names:
+        below = tree.setdefault(name, {}) if creates else tree.get(name)
+        if not isinstance(below, dict):
+            return {}
+        tree = below
+    return tree
+
+
+def _tree(text: str, path: Path) -> dict[str, Any]:
     try:
-        tree = tomllib.loads(text)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadConfiguration(str(path), None, f"it is not TOML: {error}") from None
+
+
+def _checked(tree: dict[str, Any], path: Path, overrides: Sequence[str]) -> Configuration:
     overridden = {apply_override(tree, override) for override in overrides}
     try:
         return Configuration.model_validate(
@@ -174,10 +218,8 @@ def _mistake(detail: ErrorDetails, file: str, overridden: set[str]) -> BadConfig
         case "extra_forbidden":
             if any(_is_within(key, option) for key in overridden):
                 source = "--set"  # an override made the unknown table
-            if option in RENAMED:
-                return BadConfiguration(source, option, f"it was renamed to {RENAMED[option]}")
-            if option in REMOVED:
-                return BadConfiguration(source, option, f"it was removed: {REMOVED[option]}")
+            if option in RENAMED or option in REMOVED:
+                return BadConfiguration(source, option, _old_option(option))
             reason = "there is no such option" if len(names) > 1 else "there is no such table"
             return BadConfiguration(source, option, reason, _near(names))
         case "missing":
@@ -191,6 +233,12 @@ def _mistake(detail: ErrorDetails, file: str, overridden: set[str]) -> BadConfig
         case _:
             reason = detail["msg"].replace("Input should be", "it should be").replace("'", '"')
             return BadConfiguration(source, option, reason[:1].lower() + reason[1:])
+
+
+def _old_option(option: str) -> str:
+    if option in RENAMED:
+        return f"it was renamed to {RENAMED[option]}"
+    return f"it was removed: {REMOVED[option]}"
 
 
 def _dotted(loc: tuple[int | str, ...]) -> str:

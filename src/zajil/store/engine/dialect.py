@@ -116,6 +116,25 @@ class Dialect(ABC):
         """Return how many bytes ``copy_to`` writes."""
 
     @abstractmethod
+    def rehearsing(
+        self, folder: Path, progress: Progress
+    ) -> AbstractContextManager[tuple[Dialect, str]]:
+        """Return a copy of the database and its ``store.url``, beside a server that runs.
+
+        Args:
+            folder: the data folder of the copy, an empty one.
+            progress: told of the copy's.
+
+        Raises:
+            StoreUnavailable: the user of the database may not make one.
+            OSError, sqlite.Error, sa.exc.DBAPIError: it could not be written.
+        """
+
+    @abstractmethod
+    def used_bytes(self) -> int:
+        """Return how much space the tables take, with what was committed and not moved yet."""
+
+    @abstractmethod
     def tidy(self, conn: Connection) -> None:
         """Do a small step of upkeep before a batch, when those of the batch before have their
         answers; the turn is held, no transaction is open. Never raises.

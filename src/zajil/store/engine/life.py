@@ -182,7 +182,8 @@ class _CopyKeeper:
         folder = self._data_dir / COPIES
         for unfinished in folder.glob("*.part"):
             unfinished.unlink()
-        _require_space(self._data_dir, size, self._reserve)
+        what = "the copy of the store before its upgrade"
+        require_space(self._data_dir, size, self._reserve, what)
         folder.mkdir(mode=0o700, exist_ok=True)
         path = folder / f"store-{schema.found}-{self._at}.sqlite"
         part = path.with_suffix(".part")
@@ -213,13 +214,17 @@ def _ignore(_done: int, _total: int) -> None:
     pass
 
 
-def _require_space(data_dir: Path, size: int, reserve: int) -> None:
-    free = shutil.disk_usage(data_dir).free
+def require_space(folder: Path, size: int, reserve: int, what: str) -> None:
+    """See that a copy of the database has space.
+
+    Raises:
+        StoreFull: less than its size and the reserve are free.
+    """
+    free = shutil.disk_usage(folder).free
     if free < size + reserve:
         raise StoreFull(
-            f"the copy of the store before its upgrade takes {format_size(size)}, and "
-            f"store.free_space_reserve is {format_size(reserve)}; {format_size(free)} are free "
-            f"in {data_dir}"
+            f"{what} takes {format_size(size)}, and store.free_space_reserve is "
+            f"{format_size(reserve)}; {format_size(free)} are free in {folder}"
         )
 
 

@@ -68,8 +68,8 @@ def create_tables(dialect: Dialect) -> None:
         StoreExists: there are tables already.
         StoreUnavailable: the database cannot be reached or written.
     """
-    with _told_in_one_sentence(dialect), dialect.creating() as conn:
-        _run_migrations(conn)
+    with told_in_one_sentence(dialect), dialect.creating() as conn:
+        run_migrations(conn)
         record_upgrade(conn, "", known_schemas()[-1])
 
 
@@ -109,7 +109,7 @@ def examine(dialect: Dialect) -> Schema:
     Raises:
         NoStore, WrongSchema, StoreUnavailable: as ``require_current``.
     """
-    with _told_in_one_sentence(dialect), dialect.examining() as conn:
+    with told_in_one_sentence(dialect), dialect.examining() as conn:
         return _read_schema(conn, dialect)
 
 
@@ -129,13 +129,13 @@ def upgrade_tables(dialect: Dialect, before: Callable[[Connection, Schema], None
     """
     if examine(dialect).is_current:
         return None
-    with _told_in_one_sentence(dialect), dialect.upgrading() as conn:
+    with told_in_one_sentence(dialect), dialect.upgrading() as conn:
         schema = _read_schema(conn, dialect)
         if schema.is_current:
             return None  # another node was quicker
         dialect.require_alone(conn)
         before(conn, schema)
-        _run_migrations(conn)
+        run_migrations(conn)
         record_upgrade(conn, schema.found, schema.needed)
         return schema
 
@@ -157,13 +157,13 @@ def undo_tables(dialect: Dialect, before: Callable[[Connection, Schema], None]) 
         NoStore, WrongSchema, StoreUnavailable: as ``require_current``; nothing was changed.
         StoreInUse: a server uses the store; nothing was changed.
     """
-    with _told_in_one_sentence(dialect), dialect.upgrading() as conn:
+    with told_in_one_sentence(dialect), dialect.upgrading() as conn:
         schema = _read_schema(conn, dialect)
         last = _undoable(conn, schema)
         dialect.require_alone(conn)
         before(conn, schema)
         forget_upgrade(conn, last)
-        _run_migrations(conn, back_to=last.from_schema)
+        run_migrations(conn, back_to=last.from_schema)
         return Schema(last.from_schema, schema.needed)
 
 
@@ -230,7 +230,8 @@ _LEAST_FREE = 1 << 20
 
 
 @contextmanager
-def _told_in_one_sentence(dialect: Dialect) -> Iterator[None]:
+def told_in_one_sentence(dialect: Dialect) -> Iterator[None]:
+    """Turn errors of the database into ``StoreUnavailable``, and ``StoreFull`` of its disk."""
     try:
         yield
     except (sa.exc.DBAPIError, sqlite.Error, OSError) as error:
@@ -270,7 +271,8 @@ def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(_FOLDER))
 
 
-def _run_migrations(conn: Connection, *, to: str = "head", back_to: str | None = None) -> None:
+def run_migrations(conn: Connection, *, to: str = "head", back_to: str | None = None) -> None:
+    """Run migrations up to a schema, or back to one; part of the caller's transaction."""
     # Imported here, because Alembic takes 80 ms and 8 MiB, and only a change of tables needs it.
     from alembic import command
     from alembic.config import Config

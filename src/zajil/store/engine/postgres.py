@@ -104,6 +104,34 @@ class Postgres(Dialect):
         """Return 0: nothing is copied."""
         return 0
 
+    @contextmanager
+    def rehearsing(self, folder: Path, progress: Progress) -> Iterator[tuple[Dialect, str]]:
+        """Copy the tables to another schema."""
+        from zajil.store.engine.postgres_copy import copied_schema
+
+        with self.examining() as conn:
+            source = first_of_search_path(conn)
+        with copied_schema(self.writer, source, progress) as name:
+            address = self.writer.url
+            options = str(address.query.get("options", ""))
+            options = f'{options} -csearch_path="{name}"'.strip()
+            url = address.update_query_dict({"options": options})
+            text = url.render_as_string(hide_password=False)
+            copy = Postgres(text)
+            try:
+                yield copy, text
+            finally:
+                copy.close()
+
+    def used_bytes(self) -> int:
+        """Return the size of the tables with their indexes."""
+        query = sa.text(
+            "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class WHERE"
+            " relnamespace = to_regnamespace(quote_ident(:schema)) AND relkind = 'r'"
+        )
+        with self.reader.connect() as conn:
+            return int(conn.scalar(query, {"schema": first_of_search_path(conn)}) or 0)
+
     def tidy(self, conn: Connection) -> None:
         """Leave upkeep to the server's own autovacuum."""
 

@@ -33,7 +33,7 @@ from zajil.store.engine.errors import (
     StoreInUse,
     StoreUnavailable,
 )
-from zajil.store.engine.folder import new_private_file
+from zajil.store.engine.folder import DATABASE_NAME, new_private_file
 from zajil.store.engine.rows import execute_text
 
 OLDEST_SQLITE = (3, 51, 3)
@@ -212,6 +212,23 @@ class Sqlite(Dialect):
         """Return the size of the database with all that was committed."""
         pages = int(conn.execute(sa.text("PRAGMA page_count")).scalar_one())
         return pages * int(conn.execute(sa.text("PRAGMA page_size")).scalar_one())
+
+    @contextmanager
+    def rehearsing(self, folder: Path, progress: Progress) -> Iterator[tuple[Dialect, str]]:
+        """Copy one snapshot, however much a server writes meanwhile."""
+        with self.examining() as conn:
+            conn.exec_driver_sql("SELECT count(*) FROM sqlite_master")  # begins the snapshot
+            self.copy_to(conn, folder / DATABASE_NAME, progress)
+        copy = Sqlite(folder / DATABASE_NAME)
+        try:
+            yield copy, "sqlite"
+        finally:
+            copy.close()
+
+    def used_bytes(self) -> int:
+        """Return the size of the file and of its write-ahead log."""
+        files = [self.path, Path(f"{self.path}-wal")]
+        return sum(path.stat().st_size for path in files if path.exists())
 
     def be_patient(self, conn: Connection) -> None:
         """Do nothing: one transaction writes at a time, so none waits for another's rows."""

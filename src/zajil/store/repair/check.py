@@ -41,6 +41,18 @@ _PORTION = 1000
 _ALL_RULES = (*RULES, *COUNT_RULES)
 
 
+def find_damage_in_copy(store: Store, progress: Progress) -> list[Damage]:
+    """Look at the database of a copy without files: at itself, and at its rows."""
+    found = _look(store, _integrity)
+    if found:
+        return found
+    for done, rule in enumerate(_ALL_RULES):
+        progress(done, len(_ALL_RULES))
+        found += _look(store, partial(_apply, rule))
+    progress(1, 1)
+    return found
+
+
 def find_damage(
     store: Store, *, is_served: bool, progress: Progress, is_light: bool = False
 ) -> list[Damage]:
