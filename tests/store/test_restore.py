@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from kit.backup_source import copied_source
+from kit.backups import back_up as make_snapshot
+from kit.backups import look_into
 from kit.operations import runner
 from kit.store import make_account, make_intake, running
 from zajil.core.address import parse_address
@@ -27,6 +27,7 @@ from zajil.operations.restore_account import (
     restore_account,
     restore_account_contacts,
 )
+from zajil.store.backup.target import DamagedBackup
 from zajil.store.engine.batch import mailbox_topic
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
@@ -60,8 +61,9 @@ from zajil.store.people.aliases import (
 from zajil.store.people.settings import NewSettings, set_settings
 from zajil.store.repair.check import find_damage
 from zajil.store.restore import messages as restore_module
+from zajil.store.restore.load import Needed, find_account_there, loaded_account
 from zajil.store.restore.plan import AddressTaken, NotInBackup
-from zajil.store.restore.source import AccountSource, Choice, LostBytes
+from zajil.store.restore.source import AccountSource, Choice
 from zajil.store.schema import (
     account,
     app_password,
@@ -80,13 +82,16 @@ Backup = Callable[[AccountEntry], AccountSource]
 
 @pytest.fixture
 def back_up(store: Store, tmp_path: Path) -> Iterator[Backup]:
-    """Return a function that copies the store as it is now."""
+    """Return a function that makes a backup of the store as it is now, and reads an account."""
     with ExitStack() as stack:
-        numbers = count()
 
         def copy(owner: AccountEntry) -> AccountSource:
-            folder = tmp_path / f"backup{next(numbers)}"
-            return stack.enter_context(copied_source(store, folder, owner.account_id))
+            made = make_snapshot(store, tmp_path / "target")
+            snapshot = look_into(tmp_path / "target", made.name)
+            was = find_account_there(snapshot, str(owner.address))
+            return stack.enter_context(
+                loaded_account(snapshot, was, Needed(choice=Choice()), tmp_path)
+            )
 
         yield copy
 
@@ -425,12 +430,16 @@ def test_a_message_that_the_backup_does_not_have_is_named_and_the_rest_restored(
     store.write_now(purge_deleted, Chosen(amal.account_id, (1, 2)))
     first = source.conn.scalar(sa.select(sa.func.min(message.c.blob_id)))
 
-    def read(blob_id: BlobId) -> Iterator[bytes]:
-        if blob_id == first:
-            raise LostBytes(blob_id)
-        return source.read_blob(blob_id)
+    def damaged() -> Iterator[bytes]:
+        yield b"o"
+        raise DamagedBackup("damaged")
 
-    done = restore(store, replace(source, read_blob=read))
+    def open_blobs(blob_ids: Iterable[BlobId]) -> Mapping[BlobId, Callable[[], Iterator[bytes]]]:
+        found = dict(source.open_blobs(blob_ids))
+        assert first in found
+        return found | {first: damaged}
+
+    done = restore(store, replace(source, open_blobs=open_blobs))
     assert (done.messages, done.lost) == (1, [first])
 
 

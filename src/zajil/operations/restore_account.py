@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,14 +13,18 @@ from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, BlobId, MailboxId
 from zajil.operations.accounts import find_account
 from zajil.operations.context import OperationContext, Recorded, require_admin
-from zajil.store.engine.reader import Snapshot
+from zajil.store.backup.read import Snapshot
+from zajil.store.backup.target import DamagedBackup
+from zajil.store.engine.open import Store
+from zajil.store.engine.reader import Snapshot as ReadSnapshot
 from zajil.store.engine.writer import Transaction
 from zajil.store.mail.blobs import NoSuchBlob, StagedBlob
 from zajil.store.mail.caps import Caps
 from zajil.store.mail.room import OverQuota, Usage, excess_of, load_usage
-from zajil.store.people.accounts import AccountRow, NoSuchAccount
+from zajil.store.people.accounts import AccountRow, NoSuchAccount, find_by_login
 from zajil.store.restore.accounts import RestoredAccount, restore_accounts
 from zajil.store.restore.contacts import RestoreContacts, missing_contacts, restore_contacts
+from zajil.store.restore.load import Needed, find_account_there, loaded_account
 from zajil.store.restore.mailboxes import RestoreMailboxes, restore_mailboxes
 from zajil.store.restore.messages import (
     RestoreMessages,
@@ -29,7 +34,7 @@ from zajil.store.restore.messages import (
     restore_messages,
 )
 from zajil.store.restore.plan import RestorePlan, find_target, missing_blobs, plan_restore
-from zajil.store.restore.source import AccountSource, Choice, LostBytes, chosen_mailboxes
+from zajil.store.restore.source import AccountSource, Choice, chosen_mailboxes
 from zajil.tracking.audit import AccountRestored, AuditEvent, ContactsRestored, MessagesRestored
 
 Progress = Callable[[int, int], None]
@@ -68,7 +73,33 @@ class WouldExceedQuota(Refused):
     """The account has no room for what is missing; the text says what to do."""
 
 
-def plan_account(conn: Snapshot, source: AccountSource, wanted: RestoreWanted) -> RestorePlan:
+@contextmanager
+def account_in_backup(
+    store: Store, snapshot: Snapshot, who: str, wanted: RestoreWanted, *, mail: bool = True
+) -> Iterator[AccountSource]:
+    """Read an account from a snapshot for the time of the block.
+
+    Args:
+        store: that it will be restored into.
+        snapshot: of a backup.
+        who: login name or address that the account had then, or has now.
+        wanted: what of it.
+        mail: its messages as well.
+
+    Raises:
+        NoSuchAccountThere: the snapshot does not have it.
+        NoSuchAccount, AddressTaken: as ``plan_account``.
+        WrongSchema, DamagedBackup, TargetUnavailable, StoreUnavailable: it cannot be read.
+    """
+    now = store.read_now(lambda conn: find_by_login(conn, who))
+    was = find_account_there(snapshot, who, None if now is None else now.account_id)
+    target = store.read_now(lambda conn: _target(conn, was, wanted))
+    needed = Needed(choice=wanted.choice, mail=mail, account=target is None)
+    with loaded_account(snapshot, was, needed, store.data_dir) as source:
+        yield source
+
+
+def plan_account(conn: ReadSnapshot, source: AccountSource, wanted: RestoreWanted) -> RestorePlan:
     """Return what would be restored.
 
     Raises:
@@ -76,14 +107,14 @@ def plan_account(conn: Snapshot, source: AccountSource, wanted: RestoreWanted) -
         AddressTaken: the account is gone, and somebody else has its address or login name.
         NotInBackup: the backup has no such mailbox.
     """
-    target = _target(conn, source, wanted)
+    target = _target(conn, source.account, wanted)
     return plan_restore(conn, source, target, wanted.choice)
 
 
-def _target(conn: Snapshot, source: AccountSource, wanted: RestoreWanted) -> AccountRow | None:
+def _target(conn: ReadSnapshot, was: AccountRow, wanted: RestoreWanted) -> AccountRow | None:
     if wanted.into is not None:
         return find_account(conn, wanted.into)
-    return find_target(conn, source.account)
+    return find_target(conn, was)
 
 
 async def restore_account(
@@ -126,7 +157,7 @@ async def restore_account(
     return restored
 
 
-def _require_room(conn: Snapshot, caps: Caps, plan: RestorePlan) -> None:
+def _require_room(conn: ReadSnapshot, caps: Caps, plan: RestorePlan) -> None:
     if plan.target is not None:
         usage = load_usage(conn, caps, plan.target.account_id)
     else:
@@ -242,26 +273,37 @@ def _stage(
     lost: list[BlobId],
 ) -> Iterator[StagedBlob]:
     """Take from the backup what the store does not have; note what the backup does not have."""
-    blobs, done = context.store.blobs, set(there)
-    for row in rows:
-        blob_id = BlobId(row.blob_id)
-        if blob_id in done:
-            continue
-        done.add(blob_id)
-        size = row.size - len(row.prefix.encode())
+    sizes = {
+        BlobId(row.blob_id): row.size - len(row.prefix.encode())
+        for row in rows
+        if row.blob_id not in there
+    }
+    found = source.open_blobs(sizes)
+    for blob_id, size in sizes.items():
         try:
-            staged = blobs.stage_again(blob_id, size, source.read_blob(blob_id))
-        except LostBytes:
+            pieces = found[blob_id]()
+            yield context.store.blobs.stage_again(blob_id, size, pieces)
+        except (KeyError, DamagedBackup):
             if blob_id not in lost:
                 lost.append(blob_id)
-            continue
-        yield staged
 
 
 async def restore_account_contacts(
-    context: OperationContext, actor: Actor, source: AccountSource, wanted: RestoreWanted
+    context: OperationContext,
+    actor: Actor,
+    source: AccountSource,
+    wanted: RestoreWanted,
+    *,
+    is_trial: bool = False,
 ) -> int:
     """Restore contacts that an account does not have any more, or has deleted; return how many.
+
+    Args:
+        context: the store and what belongs to it.
+        actor: must be an administrator.
+        source: the account in the backup.
+        wanted: only ``into`` and ``snapshot`` matter.
+        is_trial: change nothing.
 
     Raises:
         NotAllowed: the actor is not an administrator.
@@ -272,15 +314,15 @@ async def restore_account_contacts(
     by = context.stamp(actor)
 
     def work(tx: Transaction) -> Recorded[int]:
-        target = _target(tx, source, wanted)
+        target = _target(tx, source.account, wanted)
         if target is None:
             raise NoSuchAccount(
                 f"account {source.account.login} does not exist any more; "
                 "restore the account itself, without --contacts"
             )
         rows = missing_contacts(tx, source, target.account_id)
-        if not rows:
-            return 0, []
+        if is_trial or not rows:
+            return len(rows), []
         (count,) = restore_contacts(tx, [RestoreContacts(target.account_id, tuple(rows))])
         subject = (target.account_id, target.login)
         return count, [ContactsRestored(*by, *subject, wanted.snapshot, count)]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.errors import InternalError
 from zajil.core.ids import AccountId, BlobId, MailboxId
 from zajil.core.value_class import value_class
 from zajil.store.people.accounts import AccountRow, get_account
 from zajil.store.schema import mailbox, message
 
-
-class LostBytes(InternalError):
-    """The backup does not have the bytes of a message, or they are damaged."""
+OpenBlobs = Callable[[Iterable[BlobId]], Mapping[BlobId, Callable[[], Iterator[bytes]]]]
+"""Returns for each of some blobs that the backup has a function that reads it in pieces, and may
+raise ``DamagedBackup``."""
 
 
 @value_class(frozen=True, slots=True)
@@ -27,8 +26,7 @@ class AccountSource:
     """Of a database with the tables of this version; rows of other accounts may be missing."""
     account_id: AccountId
     """Its id in the backup."""
-    read_blob: Callable[[BlobId], Iterator[bytes]]
-    """Returns the bytes of a blob in pieces; raises ``LostBytes``."""
+    open_blobs: OpenBlobs
 
     @property
     def account(self) -> AccountRow:
@@ -55,15 +53,25 @@ class Choice:
         """Whether messages of some days only are meant."""
         return self.since_ms is not None or self.until_ms is not None
 
+    def includes(self, row: Mapping[str, Any]) -> bool:
+        """Check whether a row of table ``message`` is of the days that are meant."""
+        at_ms = row["received_at_ms"]
+        return (self.since_ms is None or at_ms >= self.since_ms) and (
+            self.until_ms is None or at_ms < self.until_ms
+        )
+
+
+def is_below(name: str, above: str) -> bool:
+    """Check whether a name is that of a mailbox or of one below it."""
+    return name == above or name.startswith(f"{above}/")
+
 
 def chosen_mailboxes(source: AccountSource, choice: Choice) -> list[Any]:
     """Return the rows of the mailboxes that are meant, by name: those above before those below."""
     mine = sa.select(mailbox).where(mailbox.c.account_id == source.account_id)
     rows = source.conn.execute(mine.order_by(mailbox.c.name)).all()
     name = choice.mailbox
-    if name is None:
-        return list(rows)
-    return [row for row in rows if row.name == name or row.name.startswith(f"{name}/")]
+    return [row for row in rows if name is None or is_below(row.name, name)]
 
 
 def blobs_of(
