@@ -1,0 +1,163 @@
+"""Erase a person: the account, and all that the server noted of the person elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from zajil.core.actor import Actor
+from zajil.operations.context import OperationContext, Recorded, require_admin
+from zajil.store.engine.reader import Snapshot
+from zajil.store.engine.writer import Transaction
+from zajil.store.mail.caps import Caps
+from zajil.store.mail.room import Usage, load_usage
+from zajil.store.people.accounts import NoSuchAccount, delete_account
+from zajil.store.people.person import Person, find_person
+from zajil.store.people.traces import (
+    PORTION,
+    EraseMails,
+    EraseRows,
+    MailTraces,
+    erase_audit,
+    erase_events,
+    erase_failure_reports,
+    erase_received,
+    erase_sent,
+    find_audit_traces,
+    find_event_traces,
+    find_mail_traces,
+)
+from zajil.tracking.audit import AccountErased
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasurePlan:
+    """What would be erased."""
+
+    person: Person
+    usage: Usage | None
+    """Messages and bytes; ``None``: the account was removed before."""
+    mails: MailTraces
+    events: tuple[int, ...]
+    """Ids of records that may name the person."""
+    changes: tuple[int, ...]
+    """Ids of entries of the audit trail that may name the person."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known of the person."""
+        mails = (*self.mails.sent, *self.mails.received, *self.mails.waiting)
+        return self.person.row is None and not (mails or self.events or self.changes)
+
+
+@dataclass(slots=True, kw_only=True)
+class Erasure:
+    """What was erased."""
+
+    plan: ErasurePlan
+    sent: int = 0
+    """Journeys of mail from the person."""
+    received: int = 0
+    """Journeys of mail to the person: removed, or without the person now."""
+    events: int = 0
+    audit_removed: int = 0
+    audit_changed: int = 0
+    reports: int = 0
+    """Reports of others about a message of the person."""
+
+
+def plan_erasure(conn: Snapshot, login_or_address: str, caps: Caps) -> ErasurePlan:
+    """Find everything that names a person.
+
+    Args:
+        conn: a snapshot.
+        login_or_address: of the account, which may have been removed before.
+        caps: limits of accounts that have none of their own.
+
+    Raises:
+        NoSuchAccount: there is no such account, and nothing names the address.
+    """
+    person = find_person(conn, login_or_address)
+    row = person.row
+    plan = ErasurePlan(
+        person=person,
+        usage=None if row is None else load_usage(conn, caps, row.account_id),
+        mails=find_mail_traces(conn, person),
+        events=tuple(find_event_traces(conn, person)),
+        changes=tuple(find_audit_traces(conn, person)),
+    )
+    if plan.is_empty:
+        raise NoSuchAccount(f"account {login_or_address} does not exist, and no record names it")
+    return plan
+
+
+async def erase_account(
+    context: OperationContext,
+    actor: Actor,
+    plan: ErasurePlan,
+    progress: Progress = lambda _done, _total: None,
+) -> Erasure:
+    """Remove an account with all its mail, and take its person out of all other records.
+
+    The account goes first, so that nothing new is noted. After an interruption the same command
+    continues, also with the address of an account that is gone.
+
+    Args:
+        context: the store and what belongs to it.
+        actor: must be an administrator.
+        plan: from ``plan_erasure``.
+        progress: told of the records.
+
+    Raises:
+        NotAllowed: the actor is not an administrator.
+        LastTarget: the account is the only target of an alias; nothing was changed.
+        StoreUnavailable: the rest was not erased; it may be done again.
+    """
+    require_admin(actor)
+    done = Erasure(plan=plan)
+    person, mails = plan.person, plan.mails
+    await _remove_account(context, actor, person)
+    total = sum(map(len, (mails.sent, mails.received, plan.events, plan.changes)))
+    count = 0
+
+    def step(portion: Sequence[object]) -> None:
+        nonlocal count
+        count += len(portion)
+        progress(count, total)
+
+    progress(0, total)
+    for sent in _portions(mails.sent):
+        done.sent += await context.write(erase_sent, EraseMails(person, sent))
+        step(sent)
+    for received in _portions(mails.received):
+        done.received += await context.write(erase_received, EraseMails(person, received))
+        step(received)
+    for ids in _portions(plan.events):
+        done.events += await context.write(erase_events, EraseRows(person, ids))
+        step(ids)
+    done.reports = await context.write(erase_failure_reports, person)
+    # Last, and all at once: the names that the account had before are read from here.
+    changes = EraseRows(person, plan.changes)
+    done.audit_removed, done.audit_changed = await context.write(erase_audit, changes)
+    step(plan.changes)
+    return done
+
+
+async def _remove_account(context: OperationContext, actor: Actor, person: Person) -> None:
+    by = context.stamp(actor)
+
+    def work(tx: Transaction) -> Recorded[None]:
+        if person.row is not None:
+            delete_account(tx, [person.row.account_id])
+        return None, [AccountErased(*by, person.account_id, person.pseudonym)]
+
+    await context.change(work)
+
+
+def _portions(ids: Sequence[T]) -> Iterator[tuple[T, ...]]:
+    for start in range(0, len(ids), PORTION):
+        yield tuple(ids[start : start + PORTION])
