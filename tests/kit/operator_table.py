@@ -224,6 +224,14 @@ PAGES: dict[str, Page] = {
             "zajil import passwd-file users --domain example.org": Expected(says=("added: 1;",)),
         },
     ),
+    "personal-data": Page(
+        expected={
+            "zajil account erase salma --dry-run": Expected(says=("mail: [0-9]+ messages",)),
+            "zajil account erase salma --yes": Expected(
+                says=("name the person erased-", "wait in the queue")
+            ),
+        },
+    ),
     "probe": Page(
         expected={
             "zajil probe": Expected(status=1, adds=_ASKS_ZONE, says=("PROBLEM +DNS lists",)),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from zajil.core.actor import Actor
 from zajil.operations.context import OperationContext, Recorded, require_admin
+from zajil.store.engine.life import COPIES
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Transaction
 from zajil.store.mail.caps import Caps
 from zajil.store.mail.room import Usage, load_usage
 from zajil.store.people.accounts import NoSuchAccount, delete_account
-from zajil.store.people.person import Person, find_person
+from zajil.store.people.aliases import require_other_targets
+from zajil.store.people.person import NamedPerson, find_person
 from zajil.store.people.traces import (
     PORTION,
     EraseMails,
@@ -38,7 +41,7 @@ Progress = Callable[[int, int], None]
 class ErasurePlan:
     """What would be erased."""
 
-    person: Person
+    person: NamedPerson
     usage: Usage | None
     """Messages and bytes; ``None``: the account was removed before."""
     mails: MailTraces
@@ -80,9 +83,12 @@ def plan_erasure(conn: Snapshot, login_or_address: str, caps: Caps) -> ErasurePl
 
     Raises:
         NoSuchAccount: there is no such account, and nothing names the address.
+        LastTarget: the account is the only target of an alias.
     """
     person = find_person(conn, login_or_address)
     row = person.row
+    if row is not None:
+        require_other_targets(conn, row.address)
     plan = ErasurePlan(
         person=person,
         usage=None if row is None else load_usage(conn, caps, row.account_id),
@@ -93,6 +99,30 @@ def plan_erasure(conn: Snapshot, login_or_address: str, caps: Caps) -> ErasurePl
     if plan.is_empty:
         raise NoSuchAccount(f"account {login_or_address} does not exist, and no record names it")
     return plan
+
+
+def what_is_left(plan: ErasurePlan, data_dir: Path) -> list[str]:
+    """Return what an erasure leaves, and why; one sentence each.
+
+    Args:
+        plan: from ``plan_erasure``.
+        data_dir: of the server.
+    """
+    left = [
+        "messages in mailboxes of other accounts, and their address books: they belong to these "
+        "accounts",
+        "lines of log files: they are removed when the logs are rotated",
+    ]
+    waiting = len(plan.mails.waiting)
+    if waiting:
+        left.append(
+            f"{waiting} mails that wait in the queue, with their journeys: they are delivered "
+            "first; when the queue is empty, run this command again with the address"
+        )
+    copies = data_dir / COPIES
+    if copies.is_dir() and any(copies.iterdir()):
+        left.append(f"copies of the store from before upgrades, in {copies}: remove them")
+    return left
 
 
 async def erase_account(
@@ -147,7 +177,7 @@ async def erase_account(
     return done
 
 
-async def _remove_account(context: OperationContext, actor: Actor, person: Person) -> None:
+async def _remove_account(context: OperationContext, actor: Actor, person: NamedPerson) -> None:
     by = context.stamp(actor)
 
     def work(tx: Transaction) -> Recorded[None]:

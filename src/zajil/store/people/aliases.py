@@ -182,14 +182,24 @@ def drop_target(tx: Connection, target: Address) -> None:
     Raises:
         LastTarget: an alias stands for this address alone.
     """
+    require_other_targets(tx, target)
     for alias in aliases_to(tx, target):
         rest = tuple(item for item in alias.targets if item.key != target.key)
-        if not rest:
+        _write_targets(tx, alias.address, rest)
+
+
+def require_other_targets(conn: Connection, target: Address) -> None:
+    """See that no alias would be left without a target if an address were removed.
+
+    Raises:
+        LastTarget: an alias stands for this address alone.
+    """
+    for alias in aliases_to(conn, target):
+        if all(item.key == target.key for item in alias.targets):
             raise LastTarget(
                 f"the alias {alias.address.unicode} has {target.unicode} as its only target; "
                 "remove or change the alias first"
             )
-        _write_targets(tx, alias.address, rest)
 
 
 def retarget(tx: Connection, old: Address, new: Address) -> None:

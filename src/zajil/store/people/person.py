@@ -24,7 +24,7 @@ E = TypeVar("E", bound=TrackingEvent)
 
 
 @value_class(frozen=True, slots=True, kw_only=True)
-class Person:
+class NamedPerson:
     """Somebody who has an account here, or had one."""
 
     account_id: AccountId | None
@@ -91,7 +91,7 @@ class Person:
         return re.compile(rf"(?<![\w.+%-])(?:{names})(?![\w-]|\.\w)", re.IGNORECASE)
 
 
-def find_person(conn: Connection, login_or_address: str) -> Person:
+def find_person(conn: Connection, login_or_address: str) -> NamedPerson:
     """Return the person of an account, also of one that was removed.
 
     Names that the account had before, and that another account or an alias has now, are not the
@@ -122,7 +122,7 @@ def find_person(conn: Connection, login_or_address: str) -> Person:
             if (one := _address(text)) is not None:
                 addresses.setdefault(one.key, one)
     own = None if row is None else row.address
-    return Person(
+    return NamedPerson(
         account_id=account_id,
         row=row,
         logins=frozenset(one for one in logins if _is_free(find_by_login(conn, one), account_id)),

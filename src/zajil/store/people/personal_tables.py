@@ -83,6 +83,8 @@ TABLES: dict[str, Treatment] = {
         Erase.ACCOUNT, "mail", Restore.OWN_WAY, why="what others have as well stays theirs"
     ),
     "backup_hold": _NOBODY,
+    "content_check": _NOBODY,
+    "schema_upgrade": _NOBODY,
     "held_blob": Treatment(
         Erase.STAYS, why="a deleted message that a backup still reads is removed when it has ended"
     ),
@@ -94,6 +96,7 @@ TABLES: dict[str, Treatment] = {
     "maildrop": Treatment(Erase.ACCOUNT, why=_MADE_AGAIN),
     "maildrop_open_end": Treatment(Erase.ACCOUNT, why=_MADE_AGAIN),
     "expunged": Treatment(Erase.ACCOUNT, why="numbers of messages that are gone"),
+    "imported": Treatment(Erase.ACCOUNT, "mailboxes.json", Restore.ROWS),
     # ---- what was learned ----
     "training": Treatment(Erase.ACCOUNT, why=_SHORT),
     "trained": Treatment(Erase.ACCOUNT, "learned.json", Restore.ROWS, (("is_shared", False),)),

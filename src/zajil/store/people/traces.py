@@ -19,7 +19,7 @@ from zajil.core.service import QUEUED
 from zajil.core.value_class import value_class
 from zajil.store.engine.rows import portions
 from zajil.store.mail.blobs import release_blobs
-from zajil.store.people.person import Person
+from zajil.store.people.person import NamedPerson
 from zajil.store.schema import audit, dmarc_report, dmarc_report_row, event, mail, recipient
 from zajil.tracking.audit import AccountErased, AuditEvent
 from zajil.tracking.codec import decode_events, encode_events
@@ -42,7 +42,7 @@ class MailTraces:
     """Some copy waits in the queue."""
 
 
-def find_mail_traces(conn: Connection, person: Person) -> MailTraces:
+def find_mail_traces(conn: Connection, person: NamedPerson) -> MailTraces:
     """Return the mails that name a person."""
     sent = _sent_by(conn, person)
     received = _received_by(conn, person) - sent
@@ -57,7 +57,7 @@ def find_mail_traces(conn: Connection, person: Person) -> MailTraces:
     )
 
 
-def _sent_by(conn: Connection, person: Person) -> set[MailId]:
+def _sent_by(conn: Connection, person: NamedPerson) -> set[MailId]:
     ways = [mail.c.from_key.in_(person.keys), _is_account(mail, person)]
     found = set(conn.scalars(sa.select(mail.c.id).where(sa.or_(*ways))))
     written = sa.select(mail.c.id, mail.c.header_from)
@@ -67,7 +67,7 @@ def _sent_by(conn: Connection, person: Person) -> set[MailId]:
     return set(map(MailId, found))
 
 
-def _received_by(conn: Connection, person: Person) -> set[MailId]:
+def _received_by(conn: Connection, person: NamedPerson) -> set[MailId]:
     keys = (recipient.c.address_key, recipient.c.addressed_key)
     found: set[str] = set()
     for condition in (
@@ -82,7 +82,7 @@ def _received_by(conn: Connection, person: Person) -> set[MailId]:
     return set(map(MailId, found))
 
 
-def _is_account(table: sa.Table, person: Person) -> sa.ColumnElement[bool]:
+def _is_account(table: sa.Table, person: NamedPerson) -> sa.ColumnElement[bool]:
     # Comparing with None would find all rows of nobody.
     if person.account_id is None:
         return sa.false()
@@ -90,7 +90,7 @@ def _is_account(table: sa.Table, person: Person) -> sa.ColumnElement[bool]:
     return condition
 
 
-def _is_copy_of(row: Any, person: Person) -> bool:
+def _is_copy_of(row: Any, person: NamedPerson) -> bool:
     return (
         row.address_key in person.keys
         or row.addressed_key in person.keys
@@ -99,7 +99,7 @@ def _is_copy_of(row: Any, person: Person) -> bool:
     )
 
 
-def _may_name(column: sa.ColumnElement[Any], person: Person) -> sa.ColumnElement[bool]:
+def _may_name(column: sa.ColumnElement[Any], person: NamedPerson) -> sa.ColumnElement[bool]:
     """Return the condition for candidates: amal@x is found in jamal@x as well."""
     text = sa.func.lower(column)
     return sa.or_(sa.false(), *[text.contains(one, autoescape=True) for one in person.texts])
@@ -109,7 +109,7 @@ def _may_name(column: sa.ColumnElement[Any], person: Person) -> sa.ColumnElement
 class EraseMails:
     """What the units below take: some of ``MailTraces``."""
 
-    person: Person
+    person: NamedPerson
     mail_ids: tuple[MailId, ...]
 
 
@@ -153,7 +153,7 @@ def erase_received(tx: Connection, items: Sequence[EraseMails]) -> list[int]:
     return [sum(_erase_copy(tx, item.person, one) for one in item.mail_ids) for item in items]
 
 
-def _erase_copy(tx: Connection, person: Person, mail_id: MailId) -> int:
+def _erase_copy(tx: Connection, person: NamedPerson, mail_id: MailId) -> int:
     rows = tx.execute(sa.select(recipient).where(recipient.c.mail_id == mail_id)).all()
     mine = [row.position for row in rows if _is_copy_of(row, person)]
     if len(mine) == len(rows):
@@ -169,7 +169,7 @@ def _erase_copy(tx: Connection, person: Person, mail_id: MailId) -> int:
     return 1
 
 
-def _without_person(person: Person, packed: bytes) -> bytes | None:
+def _without_person(person: NamedPerson, packed: bytes) -> bytes | None:
     try:
         events = unpack_events(packed)
     except ValueError:
@@ -180,13 +180,13 @@ def _without_person(person: Person, packed: bytes) -> bytes | None:
 # ---- events without a mail of the person --------------------------------------------------------
 
 
-def find_event_traces(conn: Connection, person: Person) -> list[int]:
+def find_event_traces(conn: Connection, person: NamedPerson) -> list[int]:
     """Return the ids of records of sessions, and of mail, that name a person."""
     rows = conn.execute(sa.select(event.c.id, event.c.body).where(_may_be_named_in(event, person)))
     return [row.id for row in rows if any(map(person.is_in, decode_events(row.body)))]
 
 
-def _may_be_named_in(table: sa.Table, person: Person) -> sa.ColumnElement[bool]:
+def _may_be_named_in(table: sa.Table, person: NamedPerson) -> sa.ColumnElement[bool]:
     names = [table.c.body.contains(f'"{one}"', autoescape=True) for one in person.logins]
     return sa.or_(_may_name(table.c.body, person), *names)
 
@@ -195,7 +195,7 @@ def _may_be_named_in(table: sa.Table, person: Person) -> sa.ColumnElement[bool]:
 class EraseRows:
     """What the units below take."""
 
-    person: Person
+    person: NamedPerson
     ids: tuple[int, ...]
 
 
@@ -210,7 +210,7 @@ def erase_events(tx: Connection, items: Sequence[EraseRows]) -> list[int]:
     return [_erase_events(tx, item.person, item.ids) for item in items]
 
 
-def _erase_events(tx: Connection, person: Person, ids: Sequence[int]) -> int:
+def _erase_events(tx: Connection, person: NamedPerson, ids: Sequence[int]) -> int:
     count = 0
     for row in _rows(tx, event, ids):
         events = decode_events(row.body)
@@ -239,7 +239,7 @@ def _rows(tx: Connection, table: sa.Table, ids: Sequence[int]) -> list[Any]:
 # ---- the audit trail and reports ----------------------------------------------------------------
 
 
-def find_audit_traces(conn: Connection, person: Person) -> list[int]:
+def find_audit_traces(conn: Connection, person: NamedPerson) -> list[int]:
     """Return the ids of changes of a person's account, and of those that name the person."""
     ways = sa.or_(_may_be_named_in(audit, person), _is_account(audit, person))
     return [
@@ -249,7 +249,7 @@ def find_audit_traces(conn: Connection, person: Person) -> list[int]:
     ]
 
 
-def _has_to_change(row: Any, person: Person, events: Sequence[TrackingEvent]) -> bool:
+def _has_to_change(row: Any, person: NamedPerson, events: Sequence[TrackingEvent]) -> bool:
     is_own = row.account_id is not None and row.account_id == person.account_id
     is_record = any(isinstance(one, AccountErased) for one in events)
     return (is_own and not is_record) or any(map(person.is_in, events))
@@ -288,7 +288,7 @@ def _erase_audit(tx: Connection, item: EraseRows) -> tuple[int, int]:
     return removed, changed
 
 
-def erase_failure_reports(tx: Connection, items: Sequence[Person]) -> list[int]:
+def erase_failure_reports(tx: Connection, items: Sequence[NamedPerson]) -> list[int]:
     """Remove reports of others about single messages (RFC 9991) that name a person.
 
     Unit of work: idempotent.
