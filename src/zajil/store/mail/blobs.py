@@ -101,7 +101,7 @@ class Blobs:
             StoreFull, StoreUnavailable: the file could not be written.
         """
         blob_id = self._new_id()
-        return self._stage_file(blob_id, _location(blob_id), parts)
+        return self._stage_file(blob_id, location_of(blob_id), parts)
 
     def stage_again(self, blob_id: BlobId, size: int, parts: Iterable[bytes]) -> StagedBlob:
         """Take the bytes of a blob that was removed, under the id that it had.
@@ -114,7 +114,7 @@ class Blobs:
         """
         if size <= self._inline_limit:
             return _in_memory(blob_id, b"".join(parts))
-        location = _location(blob_id)
+        location = location_of(blob_id)
         while (self._folder / location).exists():
             location = f"{self._random(1).hex()}/{blob_id}"
         return self._stage_file(blob_id, location, parts)
@@ -277,7 +277,7 @@ class Blobs:
         # Where blobs lie: so it is the disk whose space was looked at, and a copy to a blob stays
         # within one file system. What a crash leaves of it has the name of a blob: sweep finds it.
         self._require_space()
-        path = self._folder / _location(self._new_id())
+        path = self._folder / location_of(self._new_id())
         self._make_folder(path.parent)
         return SpillFile(path)
 
@@ -387,6 +387,7 @@ def _in_memory(blob_id: BlobId, content: bytes) -> StagedBlob:
     return StagedBlob(blob_id, len(content), content, None, hashlib.sha256(content).digest())
 
 
-def _location(blob_id: BlobId) -> str:
+def location_of(blob_id: BlobId) -> str:
+    """Return the path below the folder of blobs that the file of a blob has."""
     # The last two characters are random: 1024 folders of like size.
     return f"{blob_id[-2:]}/{blob_id}"
