@@ -43,6 +43,7 @@ PLACES = {
     "arc": "arc:arc_app",
     "store": "store:store_app",
     "upgrade": "upgrade:upgrade_app",
+    "backup": "backup:backup_app",
     "check": "check:check_app",
     "config": "config:config_app",
     "self-check": "self_check:self_check",

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from zajil.config.kinds import BadOption, Duration, IpAddress, Size
 from zajil.config.options_acme import AcmeOptions, DnsProviderOptions
+from zajil.config.options_backup import BackupOptions
 from zajil.config.options_check import CheckOptions
 from zajil.config.options_group import Options
 from zajil.config.options_keys import KeyOptions
@@ -324,6 +325,7 @@ class Configuration(Options):
     log: LogOptions = LogOptions()
     alerts: AlertOptions = AlertOptions()
     tracing: TracingOptions = TracingOptions()
+    backup: BackupOptions = BackupOptions()
 
     @model_validator(mode="after")
     def _routes_lead_elsewhere(self) -> Self:

@@ -41,9 +41,11 @@ class TargetLock:
             TargetUnavailable: the target cannot be written.
         """
         for _ in range(3):
-            if self._target.put_new(NAME, self._content()):
-                return self
+            self._target.put_new(NAME, self._content())
+            # A service may have let two programs write it at once: who is in it has it.
             found = self._read()
+            if found is not None and found.get("owner") == self._owner:
+                return self
             if found is not None:
                 self._require_ended(found)
                 # Two that find an ended lock both delete it, and one of them writes a new one.

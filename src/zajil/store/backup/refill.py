@@ -27,7 +27,8 @@ from zajil.store.backup.rows import PACK_BYTES, Row
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import disk_error
 from zajil.store.engine.folder import sync_folder
-from zajil.store.mail.blobs import location_of, write_file
+from zajil.store.engine.spill import write_file
+from zajil.store.mail.blobs import location_of
 
 UID_JUMP = 1 << 20
 MODSEQ_JUMP = 1 << 40
@@ -107,10 +108,10 @@ class Refill:
             rows = self._rows(table)
             self._insert(name, names, rows if change is None else _changed(rows, names, change))
         columns = ["id", "size", "content", "location"]
-        if "digest" in self._conn.execute(sa.text("SELECT * FROM blob LIMIT 0")).keys():
+        present = list(self._conn.execute(sa.text("SELECT * FROM blob LIMIT 0")).keys())
+        if "digest" in present:
             columns.append("digest")
-        rows = self._blob_rows()
-        self._insert("blob", columns, (row[: len(columns)] for row in rows))
+        self._insert("blob", columns, (row[: len(columns)] for row in self._blob_rows()))
         self._set_sequences()
 
     # ---- rows -----------------------------------------------------------------------------------

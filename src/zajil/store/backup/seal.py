@@ -126,7 +126,7 @@ def read_key(path: Path) -> bytes:
     try:
         text = path.read_bytes()
     except FileNotFoundError:
-        raise BadKey(f"the key file {path} does not exist: create it, or restore it") from None
+        raise BadKey(f"the key file {path} does not exist: `zajil backup key` creates it") from None
     except OSError as error:
         raise BadKey(f"cannot read the key file {path}: {error.strerror}") from None
     try:

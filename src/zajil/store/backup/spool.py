@@ -28,6 +28,7 @@ LEFT_OUT = {
     "blob": "written apart, with the place of the bytes of each message",
     "chore": "who does which chore now",
     "code_failure": "wrong codes in the last minutes",
+    "content_check": "the nightly check writes it again",
     "expunged": "after a restore, mail programs compare all UIDs",
     "held_blob": "deleted messages that are kept for backups",
     "kept_block": "a cache",
