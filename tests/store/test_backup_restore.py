@@ -16,7 +16,7 @@ from zajil.net.system import SystemClock
 from zajil.store.backup.create import create_snapshot
 from zajil.store.backup.lock import NAME
 from zajil.store.backup.refill import MODSEQ_JUMP, NUMBER_JUMP, UID_JUMP
-from zajil.store.backup.restore import Restored, restore_store
+from zajil.store.backup.restore import RestoredStore, restore_store
 from zajil.store.backup.seal import BackupSeal
 from zajil.store.backup.target import DamagedBackup, FolderTarget
 from zajil.store.engine.errors import StoreExists, StoreFull, WrongSchema
@@ -51,7 +51,7 @@ def without_reasons(rows: Rows) -> Rows:
     return rows
 
 
-def restore(folder: Path, name: str, url: str, data_dir: Path) -> Restored:
+def restore(folder: Path, name: str, url: str, data_dir: Path) -> RestoredStore:
     options = small_store_options(url)
     return restore_store(look_into(folder, name), options, data_dir, clock=SystemClock())
 

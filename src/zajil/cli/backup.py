@@ -22,6 +22,7 @@ from zajil.core.errors import NOT_DONE
 
 if TYPE_CHECKING:
     from zajil.config.options import Configuration
+    from zajil.config.options_backup import BackupOptions
     from zajil.operations.backup import Backups
     from zajil.store.backup.manifest import Manifest
 
@@ -227,6 +228,63 @@ def files(
     raise typer.Exit(0 if all([one.is_new for one in written]) else NOT_DONE)
 
 
+@backup_app.command("prune")
+def prune(
+    context: typer.Context,
+    keep: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of latest snapshots to keep. Default: backup.keep."),
+    ] = None,
+    keep_days: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Number of days of which the last snapshot is kept. Default: backup.keep_days.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be deleted; delete nothing.")
+    ] = False,
+    place: Place = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete old snapshots, and objects that no snapshot needs any more.
+
+    Exit status: 0 done, 1 failed, or a damaged snapshot prevents it, 2 wrong usage.
+    """
+    from zajil.net.system import SystemClock
+    from zajil.operations.backup import prune_backups
+
+    options = _found_options(context, place, key_file)
+    chosen = {"keep": keep, "keep_days": keep_days}
+    options = options.model_copy(
+        update={name: value for name, value in chosen.items() if value is not None}
+    )
+    with progress_bar("deleting objects", quiet=as_json) as progress:
+        done = prune_backups(options, SystemClock(), progress, dry_run=dry_run)
+    if as_json:
+        print_json(
+            {
+                "dry_run": dry_run,
+                "kept": list(done.kept),
+                "deleted": list(done.snapshots),
+                "objects": done.objects,
+                "bytes": done.size,
+                "unreadable": list(done.unreadable),
+            }
+        )
+    else:
+        verb = "would delete" if dry_run else "deleted"
+        print(
+            f"{verb} {len(done.snapshots)} snapshots, {done.objects} objects, "
+            f"{spell_size(done.size)}; {len(done.kept)} snapshots are kept"
+        )
+        for name in done.unreadable:
+            print(f"snapshot {name} is damaged: because of it no object was deleted")
+    raise typer.Exit(NOT_DONE if done.unreadable else 0)
+
+
 @backup_app.command("key")
 def key(context: typer.Context, key_file: KeyFile = None) -> None:
     """Create the key file that backups are encrypted with.
@@ -264,7 +322,7 @@ def _configured(context: typer.Context, place: str | None, key_file: Path | None
     return configuration.model_copy(update={"backup": options})
 
 
-def _options(options: Any, place: str | None, key_file: Path | None) -> Any:
+def _options(options: BackupOptions, place: str | None, key_file: Path | None) -> BackupOptions:
     from zajil.config.options_backup import read_place
 
     changes: dict[str, Any] = {}
@@ -281,14 +339,21 @@ def _options(options: Any, place: str | None, key_file: Path | None) -> Any:
 
 
 def _opened(context: typer.Context, place: str | None, key_file: Path | None) -> Backups:
-    """Open the backups; with ``--target`` no configuration is needed."""
-    from zajil.config.options_backup import BackupOptions
     from zajil.operations.backup import open_backups
+
+    return open_backups(_found_options(context, place, key_file))
+
+
+def _found_options(
+    context: typer.Context, place: str | None, key_file: Path | None
+) -> BackupOptions:
+    """Return the options of backups; with ``--target`` no configuration is needed."""
+    from zajil.config.options_backup import BackupOptions
 
     options = BackupOptions()
     if place is None or _has_configuration(context):
         options = read_configuration(context).backup
-    return open_backups(_options(options, place, key_file))
+    return _options(options, place, key_file)
 
 
 def _has_configuration(context: typer.Context) -> bool:

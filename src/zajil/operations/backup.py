@@ -19,8 +19,9 @@ from zajil.core.value_class import value_class
 from zajil.operations.run import as_server_user, find_user, open_admin_store
 from zajil.store.backup.create import Created, FileContent, create_snapshot
 from zajil.store.backup.manifest import SavedFile
+from zajil.store.backup.prune import Pruned, prune_target
 from zajil.store.backup.read import Snapshot, choose_snapshot, open_snapshot
-from zajil.store.backup.restore import Restored, restore_store
+from zajil.store.backup.restore import RestoredStore, restore_store
 from zajil.store.backup.s3 import S3Target, is_s3
 from zajil.store.backup.seal import BackupSeal, new_key_text, read_key
 from zajil.store.backup.target import BackupTarget, FolderTarget
@@ -34,7 +35,7 @@ _MOST_BYTES = 16 << 20
 """Of a file that is saved with the configuration."""
 
 
-class NoTarget(Invalid):
+class NoBackupTarget(Invalid):
     """It is not configured where backups go."""
 
 
@@ -54,12 +55,14 @@ def open_backups(options: BackupOptions) -> Backups:
     """Return the backups that are configured.
 
     Raises:
-        NoTarget: none are.
+        NoBackupTarget: none are.
         BadKey: the key file cannot be used.
         TargetUnavailable: the library for S3 is not installed.
     """
     if options.target is None:
-        raise NoTarget("backup.target is not set: set it in the configuration, or use --target")
+        raise NoBackupTarget(
+            "backup.target is not set: set it in the configuration, or use --target"
+        )
     target: BackupTarget
     if is_s3(options.target):
         target = S3Target(options.target, options.s3)
@@ -109,7 +112,7 @@ def create_backup(
         progress: told of the bytes that are done, and of all.
 
     Raises:
-        NoTarget, BadKey, WrongKey, TargetUnavailable, TargetInUse: as ``open_backups`` and
+        NoBackupTarget, BadKey, WrongKey, TargetUnavailable, TargetInUse: as ``open_backups`` and
             ``create_snapshot``.
         WrongUser, StoreUnavailable: as ``open_admin_store``.
     """
@@ -152,7 +155,7 @@ def restore_backup(
     progress: Progress,
     *,
     holds_queue: bool,
-) -> Restored:
+) -> RestoredStore:
     """Restore the whole store into an empty data folder and database.
 
     Args:
@@ -182,6 +185,27 @@ def restore_backup(
             holds_queue=holds_queue,
             progress=progress,
         )
+
+
+def prune_backups(
+    options: BackupOptions, clock: Clock, progress: Progress, *, dry_run: bool = False
+) -> Pruned:
+    """Delete snapshots that are older than configured, and objects that no snapshot needs.
+
+    Raises:
+        NoBackupTarget, BadKey: as ``open_backups``.
+        TargetInUse, NotABackup, WrongKey, TargetUnavailable: as ``prune_target``.
+    """
+    backups = open_backups(options)
+    return prune_target(
+        backups.target,
+        backups.seal,
+        clock=clock,
+        keep=options.keep,
+        keep_days=options.keep_days,
+        dry_run=dry_run,
+        progress=progress,
+    )
 
 
 def find_snapshot(backups: Backups, wanted: str | None) -> Snapshot:

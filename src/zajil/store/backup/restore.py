@@ -53,7 +53,7 @@ _DRAFT_NAME = "store.restoring.sqlite"
 
 
 @value_class(frozen=True, slots=True)
-class Restored:
+class RestoredStore:
     """What a restore did."""
 
     name: str
@@ -73,7 +73,7 @@ def restore_store(
     clock: Clock,
     holds_queue: bool = True,
     progress: Progress = lambda done, total: None,
-) -> Restored:
+) -> RestoredStore:
     """Write everything of a snapshot into a new store.
 
     Args:
@@ -110,7 +110,7 @@ def restore_store(
                 run_migrations(conn)
                 record_upgrade(conn, manifest.schema, known_schemas()[-1])
         _write_node_id(snapshot, data_dir)
-    return Restored(snapshot.name, manifest, refill.held, refill.missing)
+    return RestoredStore(snapshot.name, manifest, refill.held, refill.missing)
 
 
 @contextmanager

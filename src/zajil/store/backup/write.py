@@ -28,7 +28,7 @@ class ObjectWriter:
         self._beat = beat
         self._beaten = time.monotonic()
         # Bytes, because a target may have a million objects.
-        self._known = {_short(name.rpartition("/")[2]) for name, _ in target.names(OBJECTS)}
+        self._known = {short_name(name.rpartition("/")[2]) for name, _ in target.names(OBJECTS)}
         self.added = 0
         """Bytes that were written."""
 
@@ -38,11 +38,11 @@ class ObjectWriter:
 
     def is_new(self, name: str) -> bool:
         """Return whether the target does not have the object, and none was spooled for it."""
-        return _short(name) not in self._known
+        return short_name(name) not in self._known
 
     def close(self, name: str, content: bytes) -> bytes:
         """BackupSeal a content that ``put_sealed`` will write; from now on it counts as written."""
-        self._known.add(_short(name))
+        self._known.add(short_name(name))
         return self._seal.close(name, content)
 
     def put_sealed(self, name: str, sealed: bytes) -> None:
@@ -75,6 +75,6 @@ class ObjectWriter:
             self._beaten = time.monotonic()
 
 
-def _short(name: str) -> bytes:
+def short_name(name: str) -> bytes:
     """Return what tells objects apart in a set: half of the name."""
     return name[:32].encode()
