@@ -48,6 +48,8 @@ PACKAGES = {
     "postconf": "postfix",
     "postfix": "postfix",
     "rspamd": "rspamd",
+    "slapadd": "slapd",
+    "slapd": "slapd",
     "smtp-sink": "postfix",
     "smtp-source": "postfix",
     "strace": "strace",

@@ -16,6 +16,7 @@ from zajil.core.service import Service
 from zajil.login.passwords import Passwords
 from zajil.login.service import LoginService
 from zajil.login.tokens import TokenJudge
+from zajil.login.verification import PersonPasswords
 from zajil.net.limits import SessionCaps
 from zajil.net.system import SystemClock
 from zajil.operations.app_passwords import create_app_password
@@ -59,6 +60,7 @@ def open_desk(
     free_failures: int = 0,
     clock: Clock | None = None,
     tokens: TokenJudge | None = None,
+    directory: PersonPasswords | None = None,
     random: Callable[[int], bytes] = os.urandom,
     sessions: SessionCaps | None = None,
 ) -> Desk:
@@ -70,6 +72,7 @@ def open_desk(
         random,
         free_failures=free_failures,
         tokens=tokens,
+        directory=directory,
         passwords=Passwords(random, hasher),
         sessions=sessions,
     )

@@ -324,6 +324,9 @@ NAMED_ONLY = frozenset(
     {
         "cp -a",
         "zajil account add",
+        "zajil account remove",
+        "zajil directory sync --accept-losses",
+        "zajil directory sync --adopt",
         "zajil queue hold",
         "zajil tls renew",
         "zajil dns records",
@@ -342,7 +345,13 @@ _NEWCOMER = "tests/packages/test_newcomer.py"
 _PACKAGE = "tests/packages/test_debian_package.py"
 _IMAGE = "tests/packages/test_oci_image.py"
 _PIP = "tests/packages/test_pip_installation.py"
+_DIRECTORY = "tests/cli/test_directory.py"
 RUN_ELSEWHERE: dict[str, str] = {
+    "zajil directory check": _DIRECTORY,
+    "zajil directory check amal@example.org": _DIRECTORY,
+    "zajil directory sync --dry-run": _DIRECTORY,
+    "zajil directory sync": _DIRECTORY,
+    "zajil directory show": _DIRECTORY,
     "zajil roundtrip --to echo@example.net --from amal": _ROUND_TRIP,
     "zajil roundtrip --to echo@example.net --from admin": _ROUND_TRIP,
     "zajil roundtrip --to echo@example.net --from admin --timeout 2m --json": _ROUND_TRIP,

@@ -19,8 +19,8 @@ from zajil.core.service import Service
 from zajil.login.account import Origin
 from zajil.login.exchange import Failure
 from zajil.login.open_sessions import holds
-from zajil.login.service import AppPasswordNeeded
 from zajil.login.session_login import SessionLogin
+from zajil.login.verification import AppPasswordNeeded
 from zajil.net.system import SystemClock
 from zajil.operations.context import OperationContext
 from zajil.operations.second_factors import (

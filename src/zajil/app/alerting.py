@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+from zajil.app.directory import find_directory_problem
 from zajil.app.monitoring import list_certificates
 from zajil.app.resources import WorkerResources, own_mailer
 from zajil.certificates.listing import list_all
@@ -77,6 +78,9 @@ def _watches(resources: WorkerResources) -> Sequence[AlertWatch]:
         AlertWatch(frozenset({AlertKind.WORKERS}), WorkerWatch(deaths, clock).find, LOOK_SECONDS),
         AlertWatch(frozenset({AlertKind.STORE}), NightlyCheck(store, clock).find),
     ]
+    if configuration.directory.urls:
+        find_directory = functools.partial(find_directory_problem, store, clock)
+        watches.append(AlertWatch(frozenset({AlertKind.DIRECTORY}), find_directory, LOOK_SECONDS))
     if configuration.acme.directory:
         find_failures = functools.partial(_find_failures, resources)
         watches.append(AlertWatch(frozenset({AlertKind.RENEWAL}), find_failures, _HOUR))

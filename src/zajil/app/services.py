@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from zajil.app.certificates import StoredCertificates, watch_ends, watch_own_files
 from zajil.app.chores import ChoreRunner
+from zajil.app.directory import person_passwords
 from zajil.app.listeners import imap_service, pop3_service, smtp_service
 from zajil.app.monitoring import monitor_server
 from zajil.app.resources import ACCOUNTS, METRICS, WorkerResources
@@ -125,6 +126,7 @@ def _login_service(resources: WorkerResources) -> LoginService:
         resources.random,
         free_failures=resources.configuration.limits.login_failures,
         tokens=_token_judge(resources),
+        directory=person_passwords(resources),
         scram=options.scram,
         sessions=resources.sessions[ACCOUNTS].caps(
             resources.worker, SessionLimits(0, resources.configuration.limits.sessions_per_account)

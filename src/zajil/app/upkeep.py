@@ -16,6 +16,7 @@ from zajil.accept.quota_notice import notify_of_full_mailboxes
 from zajil.app.alerting import LOOK_SECONDS, alert_keeper
 from zajil.app.certificates import certificate_chore
 from zajil.app.chores import Chore, repeated
+from zajil.app.directory import mirror_directory
 from zajil.app.monitoring import note_success
 from zajil.app.resources import WorkerResources, guarded_fetcher, own_mailer
 from zajil.app.sts_policies import sts_policies
@@ -82,10 +83,10 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         chores.append(every("MTA-STS policies", _HOUR, policies.refresh))
     if configuration.alerts.enabled:
         chores.append(every("alerts", LOOK_SECONDS, alert_keeper(resources).look))
+    if configuration.directory.urls:
+        chores.append(_directory_chore(resources))
     if configuration.mail.echo_accounts:
-        accounts = configuration.mail.echo_accounts
-        echo = EchoAccounts(own_mailer(resources), accounts, hostname)
-        chores.append(every("echo", ECHO_SECONDS, echo.look))
+        chores.append(_echo_chore(resources))
     for kind in _sent_reports(configuration):
         sender = _report_sender(resources, kind)
         chores.append(every(f"{kind.title}s sent", 5 * _MINUTE, sender.look))
@@ -109,6 +110,18 @@ def _every(
     *steps: Callable[[], Awaitable[object]],
 ) -> Chore:
     return repeated(name, seconds, *steps, note_success(resources, name))
+
+
+def _echo_chore(resources: WorkerResources) -> Chore:
+    configuration = resources.configuration
+    accounts, hostname = configuration.mail.echo_accounts, configuration.server.hostname
+    echo = EchoAccounts(own_mailer(resources), accounts, hostname)
+    return _every(resources, "echo", ECHO_SECONDS, echo.look)
+
+
+def _directory_chore(resources: WorkerResources) -> Chore:
+    seconds = resources.configuration.directory.every_ms / 1000
+    return _every(resources, "directory", seconds, functools.partial(mirror_directory, resources))
 
 
 def _push_sender(resources: WorkerResources) -> PushSender:

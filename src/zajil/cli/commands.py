@@ -25,6 +25,7 @@ PLACES = {
     "audit": "audit:audit",
     "domain": "domain:domain_app",
     "account": "account:account_app",
+    "directory": "directory:directory_app",
     "import": "importing:import_app",
     "export": "exporting:export_app",
     "mailbox": "mailbox:mailbox_app",

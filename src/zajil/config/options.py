@@ -15,6 +15,7 @@ from zajil.config.kinds import BadOption, Duration, IpAddress, Size
 from zajil.config.options_acme import AcmeOptions, DnsProviderOptions
 from zajil.config.options_backup import BackupOptions
 from zajil.config.options_check import CheckOptions
+from zajil.config.options_directory import DirectoryOptions
 from zajil.config.options_group import Options
 from zajil.config.options_keys import KeyOptions
 from zajil.config.options_monitor import AlertOptions, LogOptions, TracingOptions
@@ -314,6 +315,7 @@ class Configuration(Options):
     dns_provider: DnsProviderOptions = DnsProviderOptions()
     limits: LimitOptions = LimitOptions()
     login: LoginOptions = LoginOptions()
+    directory: DirectoryOptions = DirectoryOptions()
     mail: MailboxOptions = MailboxOptions()
     queue: QueueOptions = QueueOptions()
     deliver: DeliverOptions = DeliverOptions()

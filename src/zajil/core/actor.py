@@ -14,6 +14,10 @@ class Interface(StrEnum):
     COMMAND_LINE = "command line"
     WEB = "web"
     IMAP = "imap"
+    DIRECTORY = "directory"
+    """No person: the accounts follow the directory of the organisation."""
+    SIGN_ON = "single sign-on"
+    """A person whom an OpenID provider vouches for, before the account is known."""
 
 
 @value_class(frozen=True, slots=True)
@@ -34,3 +38,8 @@ class Actor:
 def command_line_actor(name: str) -> Actor:
     """Return the actor of a command: whoever can open the store may change everything."""
     return Actor(name, Interface.COMMAND_LINE, is_admin=True)
+
+
+def directory_actor() -> Actor:
+    """Return the actor of the chore that makes accounts of people of a directory."""
+    return Actor("directory", Interface.DIRECTORY, is_admin=True)

@@ -13,6 +13,11 @@ from zajil.core.errors import Invalid
 LONGEST_PASSWORD = 1024
 """Characters; bounds what one log-in may make us hash."""
 
+IN_DIRECTORY = "{LDAP}"
+"""In place of a hash: the password is in the directory of the organisation (``[directory]``)."""
+NO_PASSWORD = "{NONE}"  # noqa: S105
+"""In place of a hash: the account has no password; its owner logs in by another provider."""
+
 _PROFILE = get_profile("OpaqueString")
 
 

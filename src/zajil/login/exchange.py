@@ -15,8 +15,9 @@ from enum import Enum, auto
 
 from zajil.core.login_name import BadLogin, prepare_login
 from zajil.login.account import Account, Origin
-from zajil.login.service import AppPasswordNeeded, FoundKeys, LoginService
+from zajil.login.service import FoundKeys, LoginService
 from zajil.login.tokens import JudgeUnavailable
+from zajil.login.verification import AppPasswordNeeded
 from zajil.sasl.mechanism import make_mechanism
 from zajil.sasl.scram import Scram
 from zajil.sasl.step import (

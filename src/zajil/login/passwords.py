@@ -52,7 +52,7 @@ class Passwords:
         self._nobody = _hash_of_nobody(self._hasher, random)
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._networks: dict[str, _Turn] = {}
-        self._remembered: dict[bytes, Account] = {}
+        self._remembered: dict[bytes, tuple[Account, int | None]] = {}
         self._wrong: dict[bytes, None] = {}
         self._generation = 0
 
@@ -73,12 +73,21 @@ class Passwords:
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hashlib.blake2b(framed, key=self._key, digest_size=32).digest()
 
-    def recall(self, question: bytes) -> Account | None:
+    def recall(self, question: bytes, now_ms: int) -> Account | None:
         """Return the account that this question led to before."""
-        return self._remembered.get(question)
+        account, until_ms = self._remembered.get(question, (None, None))
+        return account if until_ms is None or now_ms < until_ms else None
 
-    def remember(self, question: bytes, account: Account, generation: int) -> None:
+    def remember(
+        self, question: bytes, account: Account, generation: int, until_ms: int | None = None
+    ) -> None:
         """Keep a right answer, unless something changed since ``generation``.
+
+        Args:
+            question: as ``digest`` gives it.
+            account: the answer.
+            generation: before the password was verified.
+            until_ms: it is kept no longer; ``None``: until anything changes.
 
         Security: a password that was changed while we computed must not be remembered.
         """
@@ -86,7 +95,7 @@ class Passwords:
             return
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
-        self._remembered[question] = account
+        self._remembered[question] = account, until_ms
 
     def is_wrong(self, question: bytes) -> bool:
         """Return whether this question led nowhere before."""

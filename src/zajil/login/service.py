@@ -12,43 +12,36 @@ Laws:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from zajil.core.app_password import AppPassword, read_app_password
 from zajil.core.clock import Clock, Random
-from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, AppPasswordId, SessionId
 from zajil.core.login_name import BadLogin, prepare_login
 from zajil.core.password import UnusablePassword, prepare_password
 from zajil.core.service import Service
 from zajil.login.account import Account, Origin, Proof
-from zajil.login.foreign_hashes import is_foreign
 from zajil.login.guesses import LONGEST_LOGIN, Guesses
 from zajil.login.open_sessions import OpenSessions
 from zajil.login.passwords import Passwords
-from zajil.login.throttle import throttled_network
 from zajil.login.tokens import TokenJudge
+from zajil.login.verification import AppPasswordNeeded, PersonPasswords, Verifier, Wrong
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionCaps
 from zajil.sasl.mechanism import PASSWORD_MECHANISMS, TOKEN_MECHANISMS
 from zajil.sasl.scram import ITERATIONS, Scram, ScramKey, ScramKeys
 from zajil.store.engine.batch import DIRECTORY
-from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.accounts import (
     AccountRow,
-    BetterHash,
     addresses_of,
     find_by_login,
     find_by_prepared_login,
     get_account,
-    replace_hash,
 )
 from zajil.store.people.app_passwords import (
     AppPasswordRow,
     AppPasswordUsed,
-    find_app_password,
     find_scram_keys,
     get_app_password,
     record_use,
@@ -56,7 +49,6 @@ from zajil.store.people.app_passwords import (
 )
 from zajil.store.people.delegations import delegated_to
 from zajil.store.people.last_logins import LastLogin, record_logins
-from zajil.store.people.second_factors import has_second_factor
 
 _USE_NOTED_EVERY_MS = 3_600_000
 """A phone logs in every minute; when an app password was last used is told to the hour."""
@@ -75,10 +67,6 @@ class FoundKeys:
     """Whose each key is; ``None``: nobody's, made up."""
 
 
-class AppPasswordNeeded(Refused):
-    """The password is right, but the account has a second factor, which a program cannot ask."""
-
-
 class LoginService:
     """Answers one question for every protocol: who is this?
 
@@ -90,6 +78,7 @@ class LoginService:
         tokens: judges access tokens; ``None``: they are not offered.
         scram: offer SCRAM-SHA-256.
         passwords: brought by tests that count computations.
+        directory: knows the passwords of its people; ``None``: there is none.
         sessions: caps on the open sessions of an account; ``None``: there are none.
         refusals: how many failures of one peer are kept as events; ``None``: all.
     """
@@ -104,6 +93,7 @@ class LoginService:
         tokens: TokenJudge | None = None,
         scram: bool = True,
         passwords: Passwords | None = None,
+        directory: PersonPasswords | None = None,
         sessions: SessionCaps | None = None,
         refusals: RefusalBudget | None = None,
     ) -> None:
@@ -112,6 +102,7 @@ class LoginService:
         self.random = random
         self._guesses = Guesses(store, clock, free_failures, refusals)
         self._passwords = passwords or Passwords(random)
+        self._verifier = Verifier(store, self._passwords, directory)
         self._tokens = tokens
         # Security: keys that no password has, in place of those that a name does not have.
         self._nobodys_key = ScramKey(random(32), random(32))
@@ -154,11 +145,14 @@ class LoginService:
 
         Raises:
             AppPasswordNeeded: both are right, and the account has a second factor.
+            JudgeUnavailable: the password is in a directory that cannot be asked now.
         """
         origin = Origin(peer, service, session_id)
         name, secret = _prepare_name(login), _prepare_secret(password)
         question = self._passwords.digest(name, service, secret or "")
-        account = self._passwords.recall(question) if secret is not None else None
+        account = None
+        if secret is not None:
+            account = self._passwords.recall(question, self._clock.now_ms())
         if account is None:
             turn = await self._guesses.take_turn(origin, name)
             try:
@@ -283,46 +277,25 @@ class LoginService:
     async def _verify(
         self, name: str, secret: str | None, origin: Origin, question: bytes
     ) -> Account | None:
-        """Look the name up and compute once; everything that fails, fails after that."""
-        scope, network = origin.scope, throttled_network(origin.peer)
+        """Return whose password this is, and remember it."""
         if self._passwords.is_wrong(question):
             return None
         generation = self._passwords.generation
-        typed = read_app_password(secret) if secret is not None and scope is not None else None
-        row, app, is_guarded = await self._store.read(lambda conn: _look_up(conn, name, typed))
-        if typed is not None and app is not None:
-            right = await self._passwords.verify(app.password_hash, typed.text, network)
-            right = right and scope is not None and app.scope.covers(scope)
-        else:
-            known = row.password_hash if row is not None and secret is not None else None
-            right = await self._passwords.verify(known, secret or "", network)
-        if not right or row is None or not row.active:
-            self._passwords.remember_wrong(question, generation)
+        found = await self._verifier.verify(name, secret, origin)
+        if isinstance(found, Wrong):
+            if found.is_lasting:
+                self._passwords.remember_wrong(question, generation)
             return None
-        if app is None and is_foreign(row.password_hash):
-            row = await self._improve_hash(row, secret or "")
-        if app is None and is_guarded and scope is not None:
-            raise AppPasswordNeeded("the account has a second factor: an app password is needed")
-        if app is None:
-            proof = Proof(row.password_hash)
-        else:
-            proof = Proof(app.password_hash, app.app_password_id)
-        account = await self._account(row, proof)
+        account = await self._account(found.row, found.proof)
+        app = found.app
         if app is not None:
             # After the last wait: a change of the directory meanwhile makes all uses forgotten.
             self._uses.setdefault(app.app_password_id, app.last_used_ms or 0)
-        self._passwords.remember(question, account, generation)
+        until_ms = None
+        if found.remember_ms is not None:
+            until_ms = self._clock.now_ms() + found.remember_ms
+        self._passwords.remember(question, account, generation, until_ms)
         return account
-
-    async def _improve_hash(self, row: AccountRow, secret: str) -> AccountRow:
-        """Replace a hash of another program by ours, now that the password is known."""
-        after = await self._passwords.hash(secret)
-        try:
-            order = BetterHash(row.account_id, row.password_hash, after)
-            replaced = await self._store.write(replace_hash, order)
-        except StoreUnavailable:
-            return row  # the next log-in tries again
-        return replace(row, password_hash=after) if replaced else row
 
     async def _account(self, row: AccountRow, proof: Proof | None) -> Account:
         account_id = row.account_id
@@ -379,15 +352,3 @@ def _prepare_secret(password: str) -> str | None:
         return prepare_password(password)
     except UnusablePassword:
         return None
-
-
-def _look_up(
-    conn: Snapshot, name: str, typed: AppPassword | None
-) -> tuple[AccountRow | None, AppPasswordRow | None, bool]:
-    row = find_by_prepared_login(conn, name)
-    account_id = row.account_id if row else AccountId(0)  # nobody's: it takes as long
-    is_guarded = has_second_factor(conn, account_id)
-    if typed is None:
-        return row, None, is_guarded
-    found = find_app_password(conn, row.account_id if row else None, typed.label)
-    return row, found, is_guarded

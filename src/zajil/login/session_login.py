@@ -15,7 +15,9 @@ from dataclasses import replace
 from zajil.login.account import Account, Origin
 from zajil.login.exchange import Exchange, Failure, Outcome, begin_exchange
 from zajil.login.open_sessions import TooManySessions
-from zajil.login.service import AppPasswordNeeded, LoginService
+from zajil.login.service import LoginService
+from zajil.login.tokens import JudgeUnavailable
+from zajil.login.verification import AppPasswordNeeded
 from zajil.sasl.step import Challenge
 from zajil.store.engine.errors import StoreUnavailable
 
@@ -88,7 +90,7 @@ class SessionLogin:
                 mechanism="LOGIN",
                 session_id=origin.session_id,
             )
-        except StoreUnavailable:
+        except (StoreUnavailable, JudgeUnavailable):
             return Failure.UNAVAILABLE
         except AppPasswordNeeded:
             return Failure.NEEDS_APP_PASSWORD

@@ -136,6 +136,18 @@ TEXTS: Mapping[AlertKind, AlertText] = {
         mark("Copy the data folder before you repair anything, and look at the disk."),
         "zajil store check",
     ),
+    AlertKind.DIRECTORY: AlertText(
+        mark("The accounts do not follow the directory"),
+        mark(
+            "The accounts were last compared with the directory on {done_ms}. The reason of the "
+            "last failure: {reason}"
+        ),
+        mark(
+            "Accounts stay as they are. While the directory cannot be reached, its people cannot "
+            "log in with their password."
+        ),
+        "zajil directory check",
+    ),
 }
 STILL, OVER = mark("Still: {title}"), mark("Over: {title}")
 SINCE, ENDED = mark("Since {begun_ms}."), mark("It began on {begun_ms} and is over.")

@@ -40,6 +40,8 @@ class AlertKind(StrEnum):
     """Processes of the server end again and again."""
     STORE = "store"
     """The nightly check found damage."""
+    DIRECTORY = "directory"
+    """The accounts do not follow the directory of the organisation."""
 
 
 @dataclass(frozen=True, slots=True)

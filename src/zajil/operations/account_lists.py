@@ -22,7 +22,7 @@ from zajil.operations.credentials import (
     hash_password,
     prepare_usable,
 )
-from zajil.store.engine.errors import StoreUnavailable
+from zajil.operations.many_changes import AT_ONCE, change_each
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Transaction
 from zajil.store.mail.room import NewQuota, set_quota
@@ -30,9 +30,6 @@ from zajil.store.people.accounts import NewAccount, create_account, find_by_logi
 from zajil.store.people.aliases import find_alias
 from zajil.store.people.domains import is_domain
 from zajil.tracking.audit import AccountCreated, AuditEvent, QuotaChanged
-
-_AT_ONCE = 50
-"""Accounts made in one commit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +126,8 @@ async def add_listed_accounts(
     require_admin(actor)
     outcome = ListOutcome(refused=list(listed.refused))
     total, claimed = len(listed.accounts), set[str]()
-    for start in range(0, total, _AT_ONCE):
-        part = listed.accounts[start : start + _AT_ONCE]
+    for start in range(0, total, AT_ONCE):
+        part = listed.accounts[start : start + AT_ONCE]
         fit = await context.read(partial(_sort_out, part=part, outcome=outcome, claimed=claimed))
         if dry_run:
             outcome.added += [ListedResult(one.line, one.address, one.login or "") for one in fit]
@@ -193,36 +190,22 @@ async def _prepare(context: OperationContext, one: ListedAccount) -> _Ready:
 async def _create(
     context: OperationContext, actor: Actor, ready: Sequence[_Ready], outcome: ListOutcome
 ) -> None:
-    if not ready:
-        return
     by, now_ms = context.stamp(actor), context.clock.now_ms()
 
-    def work(tx: Transaction) -> Recorded[list[ListedResult]]:
-        results: list[ListedResult] = []
-        events: list[AuditEvent] = []
-        for one in ready:
-            result, said = _create_one(tx, one, by, now_ms)
-            results.append(result)
-            events += said
-        return results, events
+    def create(tx: Transaction, one: _Ready) -> Recorded[ListedResult]:
+        return _create_one(tx, one, by, now_ms)
 
-    try:
-        outcome.added += await context.change(work)
-    except StoreUnavailable:
-        raise
-    except ZajilError as error:
-        if len(ready) == 1:
-            who = ready[0].listed
-            outcome.refused.append(RefusedLine(who.line, who.address.unicode, str(error)))
-            return
-        # Another program took one of the names meanwhile: one by one, so that it is found.
-        for one in ready:
-            await _create(context, actor, [one], outcome)
+    for one, result in await change_each(context, ready, create):
+        if isinstance(result, ZajilError):
+            who = one.listed
+            outcome.refused.append(RefusedLine(who.line, who.address.unicode, str(result)))
+        else:
+            outcome.added.append(result)
 
 
 def _create_one(
     tx: Transaction, one: _Ready, by: tuple[int, str, str, str], now_ms: int
-) -> tuple[ListedResult, list[AuditEvent]]:
+) -> Recorded[ListedResult]:
     listed, address = one.listed, one.listed.address
     login = listed.login or choose_login(
         address.local_part, lambda name: find_by_login(tx, name) is not None

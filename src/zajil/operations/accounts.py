@@ -8,8 +8,10 @@ from functools import partial
 from zajil.accept.outbound_hold import count
 from zajil.core.actor import Actor
 from zajil.core.address import Address
+from zajil.core.errors import Refused
 from zajil.core.ids import AccountId
 from zajil.core.login_name import parse_login
+from zajil.core.password import IN_DIRECTORY
 from zajil.operations.context import OperationContext, Recorded, require_admin, require_owner
 from zajil.operations.credentials import choose_login, generate_password, hash_password
 from zajil.store.engine.reader import Snapshot
@@ -43,6 +45,10 @@ from zajil.tracking.audit import (
     AccountSuspended,
     PasswordChanged,
 )
+
+
+class PasswordElsewhere(Refused):
+    """The password of the account is kept in the directory of the organisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +138,13 @@ async def change_password(
     Raises:
         NotAllowed: neither the owner nor an administrator asks.
         NoSuchAccount: there is no such account.
+        PasswordElsewhere: it is the password of a directory.
         BadPassword: the password cannot be used.
     """
     row = await context.read(lambda conn: find_account(conn, login_or_address))
     require_owner(actor, row.account_id)
+    if row.password_hash == IN_DIRECTORY:
+        raise PasswordElsewhere("the password of this account is in the directory: change it there")
     generated = None if password is not None else generate_password(context.random)
     chosen = generated or password or ""
     hashed = await context.compute(lambda: hash_password(chosen))

@@ -72,6 +72,31 @@ last_login = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Who an account is elsewhere: in the directory of an organisation, at a provider of log-ins.
+identity = sa.Table(
+    "identity",
+    metadata,
+    sa.Column("source", KEY, primary_key=True),  # "ldap", or the address of an OpenID provider
+    sa.Column("subject", KEY, primary_key=True),  # what names the person there, for ever
+    sa.Column("account_id", NUMBER, nullable=False, index=True),
+    sa.Column("aliases", sa.Text, nullable=False),  # JSON array: wire forms that come from there
+    sa.Column("suspended", sa.Boolean, nullable=False),  # by the source, not by an operator
+    sa.Column("created_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What became of the last comparison with each source of identities.
+directory_state = sa.Table(
+    "directory_state",
+    metadata,
+    sa.Column("source", KEY, primary_key=True),
+    sa.Column("tried_ms", NUMBER, nullable=False),
+    sa.Column("done_ms", NUMBER, nullable=False),  # of the last one that was done; 0: none was
+    sa.Column("problem", KEY, nullable=False),  # "", "unavailable", "losses"
+    sa.Column("reason", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # The directory: who an address is. Accounts' own addresses and aliases, one row each.
 address = sa.Table(
     "address",

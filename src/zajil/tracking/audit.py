@@ -180,6 +180,23 @@ class AccountRemoved(AuditEvent):
 
 
 @value_class(frozen=True, slots=True)
+class AccountLinked(AuditEvent):
+    """Somebody in a directory or at an OpenID provider was linked with an account."""
+
+    name: ClassVar[str] = "account.linked"
+    source: str
+    """``ldap``, or the address of the provider."""
+
+
+@value_class(frozen=True, slots=True)
+class AccountUnlinked(AuditEvent):
+    """A link to a directory or an OpenID provider was removed."""
+
+    name: ClassVar[str] = "account.unlinked"
+    source: str
+
+
+@value_class(frozen=True, slots=True)
 class AccountReleased(AuditEvent):
     """The outbound hold of an account was removed."""
 
@@ -397,6 +414,8 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         AccountRenamed,
         AccountProfileChanged,
         QuotaChanged,
+        AccountLinked,
+        AccountUnlinked,
         MessagesUndeleted,
         MessagesPurged,
         AccountRestored,

@@ -51,6 +51,8 @@ _PLAIN: Mapping[type[AuditEvent], str] = {
     audit.DomainAdded: mark("The domain {subject} was added."),
     audit.DomainRemoved: mark("The domain {subject} was removed."),
     audit.NetworkReleased: mark("Log-ins from {subject} are no longer slowed."),
+    audit.AccountLinked: mark("The account {subject} was linked with {source}."),
+    audit.AccountUnlinked: mark("The account {subject} is no longer linked with {source}."),
     audit.RenewalRequested: mark("A new certificate for {subject} was requested."),
     audit.ReportImported: mark("A DMARC report of {organization} about {subject} was imported."),
 }
@@ -80,6 +82,8 @@ _ORIGINS: Mapping[str, str] = {
     Interface.COMMAND_LINE: mark("{actor} on the command line"),
     Interface.WEB: mark("{actor} on the web"),
     Interface.IMAP: mark("{actor} in a mail program"),
+    Interface.DIRECTORY: mark("the directory of the organization"),
+    Interface.SIGN_ON: mark("{actor}, by single sign-on"),
 }
 
 
