@@ -59,6 +59,7 @@ class Page:
 _WATCH = Expected(is_process=True, says=("All records are right",))
 _ASKS_ZONE = scenes.ASKS_ZONE
 _CTRL_C = b"\x03"
+_VAULT = ("--target", "{}/vault")
 _ME = pwd.getpwuid(os.geteuid()).pw_name
 
 
@@ -97,7 +98,25 @@ PAGES: dict[str, Page] = {
     "backup": Page(
         prepare=scenes.backup_folder,
         fill={"/backup": "{}/backup", "-R zajil:": f"-R {_ME}:", "root:zajil": f"{_ME}:"},
-        expected={"zajil store check": Expected(says=("not damaged",))},
+        expected={
+            "zajil store check": Expected(says=("not damaged",)),
+            "zajil backup create": Expected(adds=_VAULT),
+            "zajil backup restore-account amal --dry-run": Expected(
+                adds=_VAULT, says=("would restore 0 messages",)
+            ),
+            "zajil backup restore-account amal --mailbox Projects": Expected(
+                adds=_VAULT, says=("restored 0 messages of amal; [0-9]+ were not missing",)
+            ),
+            "zajil backup restore-account amal --since 2026-11-23 --until 2026-11-24": Expected(
+                adds=_VAULT, says=("restored 0 messages",)
+            ),
+            "zajil backup restore-account amal --contacts": Expected(
+                adds=_VAULT, says=("restored 0 contacts",)
+            ),
+            "zajil backup restore-account amal": Expected(
+                adds=_VAULT, says=("restored 0 messages",)
+            ),
+        },
     ),
     "certificates": Page(
         prepare=scenes.certificate_of_an_authority,

@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zajil.cli.backup_account import restore_account
+from zajil.cli.backup_place import (
+    KeyFile,
+    Place,
+    Which,
+    configured_backups,
+    found_options,
+    opened_backups,
+)
 from zajil.cli.configured import configuration_file, read_configuration
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import (
@@ -21,43 +30,12 @@ from zajil.cli.output import (
 from zajil.core.errors import NOT_DONE
 
 if TYPE_CHECKING:
-    from zajil.config.options import Configuration
-    from zajil.config.options_backup import BackupOptions
-    from zajil.operations.backup import Backups
     from zajil.store.backup.manifest import Manifest
 
 backup_app = typer.Typer(
     name="backup", help="Copies of the whole server in another place.", no_args_is_help=True
 )
-
-Place = Annotated[
-    str | None,
-    typer.Option(
-        "--target",
-        metavar="PLACE",
-        help="Folder or s3://BUCKET/PREFIX. Default: backup.target.",
-        show_default=False,
-    ),
-]
-KeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--key-file",
-        metavar="FILE",
-        help="Key of encrypted backups. Default: backup.key_file.",
-        show_default=False,
-    ),
-]
-Which = Annotated[
-    str | None,
-    typer.Option(
-        "--snapshot",
-        metavar="NAME",
-        help="A snapshot by the beginning of its name, such as 20261130: the last that begins so. "
-        "Default: the last of all.",
-        show_default=False,
-    ),
-]
+backup_app.command("restore-account")(restore_account)
 
 
 @backup_app.command("create")
@@ -74,7 +52,7 @@ def create(
     from zajil.net.system import SystemClock
     from zajil.operations.backup import create_backup
 
-    configuration = _configured(context, place, key_file)
+    configuration = configured_backups(context, place, key_file)
     with progress_bar("backing up", quiet=as_json) as progress:
         done = create_backup(configuration, configuration_file(context), SystemClock(), progress)
     if as_json:
@@ -103,7 +81,7 @@ def list_(
     from zajil.store.backup.manifest import read_manifest, require_marker, snapshot_names
     from zajil.store.backup.target import DamagedBackup
 
-    backups = _opened(context, place, key_file)
+    backups = opened_backups(context, place, key_file)
     require_marker(backups.target, backups.seal)
     found: list[tuple[str, Manifest | None]] = []
     for name in snapshot_names(backups.target):
@@ -159,7 +137,7 @@ def restore(
 
     if queue not in ("hold", "keep"):
         raise WrongUsage(f"--queue: {queue!r} is neither hold nor keep")
-    configuration = _configured(context, place, key_file)
+    configuration = configured_backups(context, place, key_file)
     with progress_bar("restoring", quiet=as_json) as progress:
         done = restore_backup(
             configuration, snapshot, SystemClock(), progress, holds_queue=queue == "hold"
@@ -211,7 +189,7 @@ def files(
     """
     from zajil.operations.backup import find_snapshot, write_files
 
-    found = find_snapshot(_opened(context, place, key_file), snapshot)
+    found = find_snapshot(opened_backups(context, place, key_file), snapshot)
     written = write_files(found, folder)
     if as_json:
         print_json(
@@ -256,7 +234,7 @@ def prune(
     from zajil.net.system import SystemClock
     from zajil.operations.backup import prune_backups
 
-    options = _found_options(context, place, key_file)
+    options = found_options(context, place, key_file)
     chosen = {"keep": keep, "keep_days": keep_days}
     options = options.model_copy(
         update={name: value for name, value in chosen.items() if value is not None}
@@ -312,55 +290,7 @@ def key(context: typer.Context, key_file: KeyFile = None) -> None:
     )
 
 
-# ---- what they have in common -------------------------------------------------------------------
-
-
-def _configured(context: typer.Context, place: str | None, key_file: Path | None) -> Configuration:
-    """Return the configuration, with the options of the command line in it."""
-    configuration = read_configuration(context)
-    options = _options(configuration.backup, place, key_file)
-    return configuration.model_copy(update={"backup": options})
-
-
-def _options(options: BackupOptions, place: str | None, key_file: Path | None) -> BackupOptions:
-    from zajil.config.options_backup import read_place
-
-    changes: dict[str, Any] = {}
-    if place is not None:
-        try:
-            changes["target"] = read_place(place)
-        except ValueError as error:
-            raise WrongUsage(f"--target: {error}") from None
-        if place != options.target:
-            changes["key_file"] = None  # the key is that of the configured target
-    if key_file is not None:
-        changes["key_file"] = key_file
-    return options.model_copy(update=changes)
-
-
-def _opened(context: typer.Context, place: str | None, key_file: Path | None) -> Backups:
-    from zajil.operations.backup import open_backups
-
-    return open_backups(_found_options(context, place, key_file))
-
-
-def _found_options(
-    context: typer.Context, place: str | None, key_file: Path | None
-) -> BackupOptions:
-    """Return the options of backups; with ``--target`` no configuration is needed."""
-    from zajil.config.options_backup import BackupOptions
-
-    options = BackupOptions()
-    if place is None or _has_configuration(context):
-        options = read_configuration(context).backup
-    return _options(options, place, key_file)
-
-
-def _has_configuration(context: typer.Context) -> bool:
-    try:
-        return configuration_file(context).exists()
-    except WrongUsage:
-        return False
+# ---- what they print ---------------------------------------------------------------------------
 
 
 def _facts(manifest: Manifest) -> dict[str, Any]:

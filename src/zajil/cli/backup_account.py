@@ -1,14 +1,27 @@
-"""``zajil backup restore --account``: one account, one mailbox or some days of a backup."""
+"""``zajil backup restore-account``: one account, one mailbox or some days of a backup."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from zajil.cli.backup_place import KeyFile, Place, Which, opened_backups
+from zajil.cli.configured import open_operations
 from zajil.cli.errors import WrongUsage
-from zajil.cli.output import print_json, print_table, printable, progress_bar, spell_size
+from zajil.cli.output import (
+    AsJson,
+    print_json,
+    print_table,
+    printable,
+    progress_bar,
+    spell_size,
+    spell_time,
+)
+from zajil.core.errors import NOT_DONE
 
 if TYPE_CHECKING:
     from zajil.operations.restore_account import Restored, RestoreWanted
@@ -20,28 +33,90 @@ _DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountOptions:
-    """The options of the command that are about one account."""
+class _Options:
+    """The options of the command that say what is restored."""
 
     account: str
-    mailbox: str | None = None
-    since: str | None = None
-    until: str | None = None
-    into: str | None = None
-    contacts: bool = False
-    ignore_quota: bool = False
-    dry_run: bool = False
-    as_json: bool = False
+    mailbox: str | None
+    since: str | None
+    until: str | None
+    into: str | None
+    contacts: bool
+    ignore_quota: bool
+    dry_run: bool
+    as_json: bool
 
 
-def restore_one_account(runner: Runner, snapshot: Snapshot, options: AccountOptions) -> None:
-    """Restore what is missing, or print what is, and print what was done.
+def restore_account(
+    context: typer.Context,
+    who: Annotated[
+        str,
+        typer.Argument(
+            metavar="ACCOUNT", help="Login name or address of the account, now or in the backup."
+        ),
+    ],
+    mailbox: Annotated[
+        str | None,
+        typer.Option(help="Only this mailbox, as it was called, and those below it."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DAY", help="Only messages received on this day (UTC) or later."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="DAY", help="Only messages received on this day (UTC) or before."),
+    ] = None,
+    contacts: Annotated[
+        bool, typer.Option("--contacts", help="Restore contacts only, and no messages.")
+    ] = False,
+    into: Annotated[
+        str | None,
+        typer.Option(metavar="ACCOUNT", help="Restore into this account instead."),
+    ] = None,
+    ignore_quota: Annotated[
+        bool,
+        typer.Option("--ignore-quota", help="Restore more than the account may have."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print what would be restored.")
+    ] = False,
+    snapshot: Which = None,
+    place: Place = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Restore an account, a mailbox or some days of a backup, while the server runs.
 
-    Raises:
-        WrongUsage: a day is not like 2026-11-23, or the options do not fit together.
-        Refused, NotFound, AlreadyExists, Unavailable: as ``operations.restore_account``.
+    What is missing is added, and nothing that is there is changed. A message that the account still
+    has, in whichever mailbox, is left alone; others become new messages with their flags and
+    dates. A mailbox that is gone is created again, and an account that is gone as well, with its
+    password, settings, aliases, contacts and learned words. A second run restores nothing twice;
+    after an interruption it continues.
+
+    Exit status: 0 done, 1 failed, or messages are damaged in the backup, 2 wrong usage.
     """
-    from zajil.operations.restore_account import account_in_backup, plan_account, restore_account
+    from zajil.operations.backup import find_snapshot
+
+    options = _Options(
+        account=who,
+        mailbox=mailbox,
+        since=since,
+        until=until,
+        into=into,
+        contacts=contacts,
+        ignore_quota=ignore_quota,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+    backups = opened_backups(context, place, key_file)
+    with open_operations(context) as operations:
+        _restore(operations, find_snapshot(backups, snapshot), options)
+
+
+def _restore(runner: Runner, snapshot: Snapshot, options: _Options) -> None:
+    from zajil.operations.restore_account import account_in_backup, plan_account
+    from zajil.operations.restore_account import restore_account as restore
 
     wanted = _wanted(snapshot, options)
     if options.contacts:
@@ -53,11 +128,12 @@ def restore_one_account(runner: Runner, snapshot: Snapshot, options: AccountOpti
             _print_plan(snapshot, plan, options)
             return
         with progress_bar("restoring messages", quiet=options.as_json) as progress:
-            done = runner.run(restore_account, source, wanted, progress)
+            done = runner.run(restore, source, wanted, progress)
     _print_done(snapshot, done, options)
+    raise typer.Exit(NOT_DONE if done.lost else 0)
 
 
-def _wanted(snapshot: Snapshot, options: AccountOptions) -> RestoreWanted:
+def _wanted(snapshot: Snapshot, options: _Options) -> RestoreWanted:
     from zajil.operations.restore_account import RestoreWanted
     from zajil.store.restore.source import Choice
 
@@ -91,7 +167,7 @@ def _day(text: str | None, option: str) -> int | None:
 
 
 def _restore_contacts(
-    runner: Runner, snapshot: Snapshot, options: AccountOptions, wanted: RestoreWanted
+    runner: Runner, snapshot: Snapshot, options: _Options, wanted: RestoreWanted
 ) -> None:
     from zajil.operations.restore_account import account_in_backup, restore_account_contacts
 
@@ -106,7 +182,7 @@ def _restore_contacts(
         print(f"restored {count} contacts of {printable(who)}")
 
 
-def _print_plan(snapshot: Snapshot, plan: RestorePlan, options: AccountOptions) -> None:
+def _print_plan(snapshot: Snapshot, plan: RestorePlan, options: _Options) -> None:
     if options.as_json:
         print_json(_json(snapshot, plan) | {"dry_run": True})
         return
@@ -132,7 +208,7 @@ def _print_plan(snapshot: Snapshot, plan: RestorePlan, options: AccountOptions) 
     print(f"would restore {plan.missing} messages ({spell_size(plan.missing_size)})")
 
 
-def _print_done(snapshot: Snapshot, done: Restored, options: AccountOptions) -> None:
+def _print_done(snapshot: Snapshot, done: Restored, options: _Options) -> None:
     plan = done.plan
     if options.as_json:
         made = done.account
@@ -156,8 +232,10 @@ def _print_done(snapshot: Snapshot, done: Restored, options: AccountOptions) -> 
     print(printable(f"restored {done.messages} messages of {login}; {there} were not missing"))
     if done.lost:
         print(f"not restored: {len(done.lost)} messages that are damaged in the backup:")
-        for blob_id in done.lost:
-            print(f"  {blob_id}")
+        names = {one.source_id: one.name for one in plan.mailboxes}
+        for row in done.lost.values():
+            name, at = names[row.mailbox_id], spell_time(row.received_at_ms)
+            print(printable(f"  {name}: UID {row.uid} in the backup, received {at}"))
 
 
 def _print_names(title: str, names: Sequence[str]) -> None:

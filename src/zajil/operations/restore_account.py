@@ -65,8 +65,8 @@ class Restored:
     account: RestoredAccount | None = None
     """``None``: the account was there."""
     messages: int = 0
-    lost: list[BlobId] = field(default_factory=list)
-    """Messages whose bytes the backup does not have, or has damaged."""
+    lost: dict[BlobId, Any] = field(default_factory=dict)
+    """Rows of messages in the backup whose bytes it does not have, or has damaged."""
 
 
 class WouldExceedQuota(Refused):
@@ -245,7 +245,7 @@ async def _write_batch(
     source: AccountSource,
     rows: Sequence[Any],
     make: Callable[..., RestoreMessages],
-    lost: list[BlobId],
+    lost: dict[BlobId, Any],
 ) -> int:
     """Write one portion in one commit; return how many messages were put back."""
     wanted = {BlobId(row.blob_id) for row in rows}
@@ -270,22 +270,17 @@ def _stage(
     source: AccountSource,
     rows: Sequence[Any],
     there: set[BlobId],
-    lost: list[BlobId],
+    lost: dict[BlobId, Any],
 ) -> Iterator[StagedBlob]:
     """Take from the backup what the store does not have; note what the backup does not have."""
-    sizes = {
-        BlobId(row.blob_id): row.size - len(row.prefix.encode())
-        for row in rows
-        if row.blob_id not in there
-    }
-    found = source.open_blobs(sizes)
-    for blob_id, size in sizes.items():
+    wanted = {BlobId(row.blob_id): row for row in rows if row.blob_id not in there}
+    found = source.open_blobs(wanted)
+    for blob_id, row in wanted.items():
+        size = row.size - len(row.prefix.encode())
         try:
-            pieces = found[blob_id]()
-            yield context.store.blobs.stage_again(blob_id, size, pieces)
+            yield context.store.blobs.stage_again(blob_id, size, found[blob_id]())
         except (KeyError, DamagedBackup):
-            if blob_id not in lost:
-                lost.append(blob_id)
+            lost[blob_id] = row
 
 
 async def restore_account_contacts(

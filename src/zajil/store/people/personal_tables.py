@@ -57,6 +57,8 @@ TABLES: dict[str, Treatment] = {
     # ---- the account ----
     "account": Treatment(Erase.ACCOUNT, "account.json", Restore.OWN_WAY),
     "address": Treatment(Erase.ACCOUNT, "account.json", Restore.OWN_WAY),
+    "identity": Treatment(Erase.ACCOUNT, "logins.json", Restore.ROWS),
+    "directory_state": _NOBODY,
     "delegation": Treatment(Erase.ACCOUNT, "account.json", Restore.OWN_WAY),
     "account_setting": Treatment(Erase.ACCOUNT, "settings.json", Restore.ROWS),
     "contact": Treatment(Erase.ACCOUNT, "contacts.vcf", Restore.ROWS),

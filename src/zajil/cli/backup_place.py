@@ -1,0 +1,96 @@
+"""Where the backups are that a command means: by its options, or by the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zajil.cli.configured import configuration_file, read_configuration
+from zajil.cli.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from zajil.config.options import Configuration
+    from zajil.config.options_backup import BackupOptions
+    from zajil.operations.backup import Backups
+
+Place = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="PLACE",
+        help="Folder or s3://BUCKET/PREFIX. Default: backup.target.",
+        show_default=False,
+    ),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        metavar="FILE",
+        help="Key of encrypted backups. Default: backup.key_file.",
+        show_default=False,
+    ),
+]
+Which = Annotated[
+    str | None,
+    typer.Option(
+        "--snapshot",
+        metavar="NAME",
+        help="A snapshot by the beginning of its name, such as 20261130: the last that begins so. "
+        "Default: the last of all.",
+        show_default=False,
+    ),
+]
+
+
+def configured_backups(
+    context: typer.Context, place: str | None, key_file: Path | None
+) -> Configuration:
+    """Return the configuration, with the options of the command line in it."""
+    configuration = read_configuration(context)
+    options = _options(configuration.backup, place, key_file)
+    return configuration.model_copy(update={"backup": options})
+
+
+def _options(options: BackupOptions, place: str | None, key_file: Path | None) -> BackupOptions:
+    from zajil.config.options_backup import read_place
+
+    changes: dict[str, Any] = {}
+    if place is not None:
+        try:
+            changes["target"] = read_place(place)
+        except ValueError as error:
+            raise WrongUsage(f"--target: {error}") from None
+        if place != options.target:
+            changes["key_file"] = None  # the key is that of the configured target
+    if key_file is not None:
+        changes["key_file"] = key_file
+    return options.model_copy(update=changes)
+
+
+def opened_backups(context: typer.Context, place: str | None, key_file: Path | None) -> Backups:
+    """Return the backups that a command reads."""
+    from zajil.operations.backup import open_backups
+
+    return open_backups(found_options(context, place, key_file))
+
+
+def found_options(
+    context: typer.Context, place: str | None, key_file: Path | None
+) -> BackupOptions:
+    """Return the options of backups; with ``--target`` no configuration is needed."""
+    from zajil.config.options_backup import BackupOptions
+
+    options = BackupOptions()
+    if place is None or _has_configuration(context):
+        options = read_configuration(context).backup
+    return _options(options, place, key_file)
+
+
+def _has_configuration(context: typer.Context) -> bool:
+    try:
+        return configuration_file(context).exists()
+    except WrongUsage:
+        return False
