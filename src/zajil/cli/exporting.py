@@ -9,6 +9,16 @@ import typer
 
 from zajil.cli.configured import open_operations
 from zajil.cli.errors import WrongUsage
+from zajil.cli.imap_account import (
+    CaFile,
+    Host,
+    Pin,
+    ServerPassword,
+    Tls,
+    TokenFile,
+    User,
+    read_imap_account,
+)
 from zajil.cli.moving_in import (
     Exclude,
     Only,
@@ -85,6 +95,38 @@ def mbox(
 
     choice = make_choice(only, exclude, since, dry_run)
     _export_to(context, who, MboxTarget(folder, caller()), choice, as_json)
+
+
+@export_app.command("imap")
+def imap(
+    context: typer.Context,
+    who: Who,
+    host: Host,
+    user: User,
+    password_file: ServerPassword = None,
+    token_file: TokenFile = None,
+    tls: Tls = "implicit",
+    ca_file: CaFile = None,
+    pin: Pin = "",
+    only: Only = None,
+    exclude: Exclude = None,
+    since: SinceTime = None,
+    dry_run: OnlyCount = False,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the mail of an account to an account at another IMAP server.
+
+    Mailboxes are created there; sent mail, drafts, junk, trash and archive go to the mailboxes that
+    the server has for them. A second run adds only what is missing, and removes nothing. The
+    password is asked for, or is in a file, or in the environment variable ZAJIL_IMAP_PASSWORD.
+
+    Exit status: 0 done, 1 something was left out (it is listed), 2 wrong usage.
+    """
+    from zajil.operations.moving.imap_target import ImapTarget
+
+    choice = make_choice(only, exclude, since, dry_run)
+    account = read_imap_account(host, user, password_file, token_file, tls, ca_file, pin)
+    _export_to(context, who, ImapTarget(account), choice, as_json)
 
 
 def _export_to(

@@ -1,4 +1,4 @@
-"""``zajil import maildir|mbox``: the mail of another program into an account."""
+"""``zajil import maildir|mbox|imap``: the mail of another program or server into an account."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zajil.cli.configured import open_operations
+from zajil.cli.imap_account import (
+    CaFile,
+    Host,
+    Pin,
+    ServerPassword,
+    Tls,
+    TokenFile,
+    User,
+    read_imap_account,
+)
 from zajil.cli.output import (
     AsJson,
     Who,
@@ -137,6 +147,42 @@ def mbox(
     )
     source = MboxSource(path, caller(), by_header=dates, into=levels_of(into))
     import_from(context, who, source, choice, as_json)
+
+
+def imap(
+    context: typer.Context,
+    who: Who,
+    host: Host,
+    user: User,
+    password_file: ServerPassword = None,
+    token_file: TokenFile = None,
+    tls: Tls = "implicit",
+    ca_file: CaFile = None,
+    pin: Pin = "",
+    only: Only = None,
+    exclude: Exclude = None,
+    since: SinceTime = None,
+    prefix: Prefix = "",
+    ignore_quota: IgnoreQuota = False,
+    again: Again = False,
+    dry_run: OnlyCount = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import an account at another IMAP server: mailboxes, messages, flags, keywords, dates.
+
+    Nothing changes there. After a lost connection it goes on where it was. The command can be run
+    again at any time: it imports only what is new. The server may be running. The password is
+    asked for, or is in a file, or in the environment variable ZAJIL_IMAP_PASSWORD.
+
+    Exit status: 0 done, 1 something was left out (it is listed), 2 wrong usage.
+    """
+    from zajil.operations.moving.imap_source import ImapSource
+
+    choice = make_choice(
+        only, exclude, since, dry_run, prefix=prefix, ignore_quota=ignore_quota, again=again
+    )
+    account = read_imap_account(host, user, password_file, token_file, tls, ca_file, pin)
+    import_from(context, who, ImapSource(account, choice.since_ms), choice, as_json)
 
 
 def caller() -> tuple[int, int]:

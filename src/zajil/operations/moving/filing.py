@@ -24,7 +24,13 @@ from zajil.read.imap.line_ends import LineEnds
 from zajil.store.engine.errors import ReserveReached
 from zajil.store.mail.blobs import Blobs
 from zajil.store.mail.flags import MAX_KEYWORDS
-from zajil.store.mail.imported import Import, ImportedMessage, ImportOrigin, import_messages
+from zajil.store.mail.imported import (
+    Doubles,
+    Import,
+    ImportedMessage,
+    ImportOrigin,
+    import_messages,
+)
 
 MOST_MESSAGES = 200
 """Messages of one commit: others wait for it."""
@@ -36,7 +42,7 @@ _KEYWORD = frozenset(map(chr, range(0x21, 0x7F))) - frozenset('(){%*"\\]')
 _SYSTEM = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Importer:
     """Collects messages of one mailbox of a source, and commits them."""
 
@@ -44,6 +50,7 @@ class Importer:
     origin: ImportOrigin
     report: Report
     ignore_quota: bool = False
+    doubles: Doubles = Doubles.NONE
     _held: list[ImportedMessage] = field(default_factory=list)
     _bytes: int = 0
 
@@ -83,7 +90,12 @@ class Importer:
         held, self._held, self._bytes = self._held, [], 0
         if not held:
             return
-        item = Import(origin=self.origin, messages=tuple(held), ignore_quota=self.ignore_quota)
+        item = Import(
+            origin=self.origin,
+            messages=tuple(held),
+            ignore_quota=self.ignore_quota,
+            doubles=self.doubles,
+        )
         blobs = self.context.store.blobs
         try:
             uids = await self.context.write(import_messages, item)

@@ -151,11 +151,9 @@ class MaildirTarget:
         return name.replace("/", divider)
 
     def _letters(self, flags: frozenset[str]) -> str:
-        letters = set()
-        for flag in flags:
-            letter = LETTER_OF.get(flag.lower())
-            letter = letter or ("" if flag.startswith("\\") else self._letter_of_keyword(flag))
-            letters.add(letter)
+        letters = {LETTER_OF.get(flag.lower(), "") for flag in flags}
+        # $Forwarded is both: for Dovecot, which does not know the P, it is a keyword.
+        letters |= {self._letter_of_keyword(one) for one in flags if not one.startswith("\\")}
         return "".join(sorted(letters))
 
     def _letter_of_keyword(self, keyword: str) -> str:

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from zajil.core.errors import Unavailable
 from zajil.core.value_class import value_class
+from zajil.store.mail.imported import Doubles
 
 PIECE = 262_144
 """Bytes of a message that are read at a time."""
@@ -48,6 +49,7 @@ class SourceMailbox:
     work: int = 0
     """How much there is to do: bytes or messages, the same unit for the whole source."""
     subscribed: bool = True
+    doubles: Doubles = Doubles.NONE
 
 
 @value_class(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from zajil.operations.moving.model import (
     LabelPlace,
     MailSource,
     Moved,
+    NoSource,
     Report,
     SourceMailbox,
     Unreadable,
@@ -141,7 +142,7 @@ class _Run(Generic[E]):
                 await self._mailbox(box, roles.get(box.name))
             except (Unreadable, TooManyMailboxes, NoSuchMailbox) as error:
                 self.report.leave_out(box.name, str(error))
-            except (OverQuota, MailboxIsFull, ReserveReached) as error:
+            except (OverQuota, MailboxIsFull, ReserveReached, NoSource) as error:
                 self.report.stopped = str(error)
                 return
 
@@ -159,13 +160,19 @@ class _Run(Generic[E]):
 
     async def _mailbox(self, box: SourceMailbox, role: str | None) -> None:
         origin = origin_of(self.row.account_id, self.source.identity, box.name)
-        filing = Importer(self.context, origin, self.report, self.choice.ignore_quota)
+        filing = Importer(
+            context=self.context,
+            origin=origin,
+            report=self.report,
+            ignore_quota=self.choice.ignore_quota,
+            doubles=box.doubles,
+        )
         home = None if self.choice.dry_run else await self._find(box, box.levels, role)
         entries = self.source.entries(box, self.report)
         try:
             for some in _portions(entries, _PORTION):
                 fresh = await self._fresh(filing, some)
-                if home is not None or self.choice.since_ms is not None:
+                if fresh and (home is not None or self.choice.since_ms is not None):
                     await self._take(filing, box, fresh, home)
                 else:
                     self.report.moved += len(fresh)

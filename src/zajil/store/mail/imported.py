@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from enum import Enum
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.ids import AccountId, MailboxId, Uid
+from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.core.value_class import value_class
 from zajil.store.engine.batch import caps_of, require_space, time_of
 from zajil.store.engine.rows import execute_text, insert_rows, mark_of, marks_of, portions
@@ -26,6 +28,16 @@ from zajil.store.mail.open_mailboxes import open_mailboxes
 from zajil.store.mail.room import require_room
 from zajil.store.mail.uploads import MailboxIsFull
 from zajil.store.schema import imported, mailbox, push_subscription
+
+
+class Doubles(Enum):
+    """Where a message whose key is new may have come from before: it is known by its bytes."""
+
+    NONE = "none"
+    MAILBOX = "mailbox"
+    """From this mailbox, when its keys had another beginning (before the dot)."""
+    SOURCE = "source"
+    """From another mailbox of the source: this one has the messages of all."""
 
 
 @value_class(frozen=True, slots=True)
@@ -57,6 +69,7 @@ class Import:
     origin: ImportOrigin
     messages: tuple[ImportedMessage, ...]
     ignore_quota: bool = False
+    doubles: Doubles = Doubles.NONE
 
 
 def import_messages(tx: Connection, items: Sequence[Import]) -> list[tuple[Uid | None, ...]]:
@@ -114,18 +127,50 @@ def _import(tx: Connection, item: Import) -> tuple[Uid | None, ...]:
     return tuple([uids.get(one.key) for one in item.messages])
 
 
-def _remember(tx: Connection, item: Import) -> set[str]:
+def _remember(tx: Connection, item: Import) -> AbstractSet[str]:
     """Write the rows of messages that have none; return the keys of these."""
     origin = item.origin
     known = find_imported(tx, origin, [one.key for one in item.messages])
     # Of two with one key, the first is taken.
     new = {one.key: one for one in reversed(item.messages) if one.key not in known}
+    blobs = _find_doubles(tx, item, list(new.values()))
     rows = [
-        (*_values(origin), one.key, one.content.blob_id, digest_of(one.content))
+        (
+            *_values(origin),
+            one.key,
+            blobs.get(one.key, one.content.blob_id),
+            digest_of(one.content),
+        )
         for one in reversed(new.values())
     ]
     insert_rows(tx, _COLUMNS, rows)
-    return set(new)
+    return new.keys() - blobs.keys()
+
+
+def _find_doubles(
+    tx: Connection, item: Import, new: Sequence[ImportedMessage]
+) -> dict[str, BlobId]:
+    """Return, by key, the blobs of messages that came before with another key."""
+    if item.doubles is Doubles.NONE:
+        return {}
+    mark, origin = mark_of(tx), item.origin
+    by_digest: dict[str, list[tuple[str, str, BlobId]]] = defaultdict(list)
+    for some in portions({digest_of(one.content) for one in new}):
+        # The names are constants.
+        query = (
+            "SELECT digest, mailbox, key, blob_id FROM imported"  # noqa: S608
+            f" WHERE account_id = {mark} AND source = {mark} AND digest IN {marks_of(tx, some)}"
+        )
+        for digest, *row in execute_text(tx, query, (origin.account_id, origin.source, *some)):
+            by_digest[digest].append(tuple(row))
+    found: dict[str, BlobId] = {}
+    for one in new:
+        for name, key, blob_id in by_digest[digest_of(one.content)]:
+            is_here = name == origin.mailbox
+            is_older = is_here and key.partition(".")[0] != one.key.partition(".")[0]
+            if is_older or (item.doubles is Doubles.SOURCE and not is_here):
+                found[one.key] = blob_id
+    return found
 
 
 def digest_of(content: StagedBlob) -> str:
@@ -144,23 +189,6 @@ def find_imported(conn: Connection, origin: ImportOrigin, keys: Sequence[str]) -
             f" AND mailbox = {mark} AND key IN {marks_of(conn, some)}"
         )
         found.update(row[0] for row in execute_text(conn, query, (*_values(origin), *some)))
-    return found
-
-
-def find_digests(
-    conn: Connection, origin: ImportOrigin, digests: Sequence[str]
-) -> dict[str, list[str]]:
-    """Return the keys of messages that have these bytes, by digest."""
-    found: dict[str, list[str]] = defaultdict(list)
-    mark = mark_of(conn)
-    for some in portions(digests):
-        # The names are constants.
-        query = (
-            f"SELECT digest, key FROM imported WHERE account_id = {mark}"  # noqa: S608
-            f" AND source = {mark} AND mailbox = {mark} AND digest IN {marks_of(conn, some)}"
-        )
-        for digest, key in execute_text(conn, query, (*_values(origin), *some)):
-            found[digest].append(key)
     return found
 
 
