@@ -80,3 +80,23 @@ def test_the_configuration_comes_back_on_a_new_machine(
     server.unlink()
     status, _, err = run("backup", "list", *given[:2])
     assert (status, "is encrypted" in err) == (1, True)
+
+
+def test_damage_is_found_and_old_snapshots_go(run: Run, server: Path, tmp_path: Path) -> None:
+    fill(server)
+    target = tmp_path / "target"
+    given = ("--target", str(target))
+    assert run("backup", "create", *given)[0] == 0
+    assert run("backup", "create", *given)[0] == 0
+    status, out, _ = run("backup", "verify", *given)
+    assert (status, "nothing is damaged" in out) == (0, True)
+    assert run("backup", "verify", "--part", "3/2", *given)[0] == 2
+    largest = max((target / "objects").rglob("*/*"), key=lambda path: path.stat().st_size)
+    largest.write_bytes(b"damaged")
+    status, out, _ = run("backup", "verify", *given, "--repair")
+    assert (status, largest.name in out, "deleted 1 damaged" in out) == (1, True, True)
+    assert run("backup", "create", *given)[0] == 0
+    assert run("backup", "verify", *given)[0] == 0
+    status, out, _ = run("backup", "prune", "--keep", "1", "--keep-days", "0", "--json", *given)
+    assert len(json.loads(out)["deleted"]) == 2
+    assert run("backup", "verify", *given, "--part", "1/2")[0] == 0

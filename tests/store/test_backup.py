@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -254,6 +256,15 @@ def test_one_program_at_a_time_writes_to_a_target(tmp_path: Path) -> None:
         with pytest.raises(TargetInUse):
             lock.renew()
     with pytest.raises(TargetInUse), TargetLock(target, clock):
+        pass
+    # One of this machine that does not say which it is may live.
+    here = {"owner": "x", "host": socket.gethostname(), "process": 1 << 22, "until_ms": FAR_MS}
+    for boot in ("", None):
+        target.put(NAME, json.dumps({**here, "boot": boot}).encode())
+        with pytest.raises(TargetInUse), TargetLock(target, clock):
+            pass
+    target.put(NAME, json.dumps({**here, "boot": "an earlier start"}).encode())
+    with TargetLock(target, clock):
         pass
     target.put(NAME, b'{"owner": "x", "host": "elsewhere", "until_ms": 5}')
     with TargetLock(target, clock):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,9 +13,11 @@ from zajil.cli.backup_place import (
     Place,
     Which,
     configured_backups,
+    facts_of,
     found_options,
     opened_backups,
 )
+from zajil.cli.backup_restore import files, restore
 from zajil.cli.configured import configuration_file, read_configuration
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import (
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 backup_app = typer.Typer(
     name="backup", help="Copies of the whole server in another place.", no_args_is_help=True
 )
-backup_app.command("restore-account")(restore_account)
 
 
 @backup_app.command("create")
@@ -56,7 +57,7 @@ def create(
     with progress_bar("backing up", quiet=as_json) as progress:
         done = create_backup(configuration, configuration_file(context), SystemClock(), progress)
     if as_json:
-        print_json({"snapshot": done.name, **_facts(done.manifest)})
+        print_json({"snapshot": done.name, **facts_of(done.manifest)})
     else:
         manifest = done.manifest
         print(f"snapshot {done.name}")
@@ -92,7 +93,7 @@ def list_(
     damaged = [name for name, manifest in found if manifest is None]
     if as_json:
         rows = [
-            {"snapshot": name, **({"damaged": True} if one is None else _facts(one))}
+            {"snapshot": name, **({"damaged": True} if one is None else facts_of(one))}
             for name, one in found
         ]
         print_json({"snapshots": rows})
@@ -106,104 +107,68 @@ def list_(
     raise typer.Exit(NOT_DONE if damaged else 0)
 
 
-@backup_app.command("restore")
-def restore(
+backup_app.command("restore")(restore)
+backup_app.command("restore-account")(restore_account)
+backup_app.command("files")(files)
+
+
+@backup_app.command("verify")
+def verify(
     context: typer.Context,
     snapshot: Which = None,
-    queue: Annotated[
+    part: Annotated[
         str,
         typer.Option(
-            "--queue",
-            metavar="hold|keep",
-            help="What becomes of mail that waited for delivery. hold: it is held until you decide "
-            "(`zajil queue release`, `zajil queue delete`), because it may have been sent after "
-            "the backup. keep: it is sent.",
+            "--part",
+            metavar="NUMBER/PARTS",
+            help="Read one part of all objects: 1/7 today, 2/7 tomorrow ...",
         ),
-    ] = "hold",
+    ] = "1/1",
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Delete damaged objects, so that the next backup writes them again. Snapshots "
+            "that need them stay damaged.",
+        ),
+    ] = False,
     place: Place = None,
     key_file: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Restore everything into an empty data folder, or an empty schema of PostgreSQL.
+    """Read all snapshots, or one, as a restore would, and say what is damaged.
 
-    The database may be another kind than that of the backup. An existing store is not changed: move
-    the data folder away first. A restore that was interrupted leaves no store; run it again.
-    `zajil backup files` restores the configuration.
+    Every object is read and decoded, and each message is compared with its digest. Do this from
+    time to time: a backup that was never read is none.
 
-    Exit status: 0 done, 1 failed, or messages are missing in the backup, 2 wrong usage.
+    Exit status: 0 nothing is damaged, 1 something is, or the target cannot be read, 2 wrong usage.
     """
-    from zajil.net.system import SystemClock
-    from zajil.operations.backup import restore_backup
+    from zajil.operations.backup import verify_backups
 
-    if queue not in ("hold", "keep"):
-        raise WrongUsage(f"--queue: {queue!r} is neither hold nor keep")
-    configuration = configured_backups(context, place, key_file)
-    with progress_bar("restoring", quiet=as_json) as progress:
-        done = restore_backup(
-            configuration, snapshot, SystemClock(), progress, holds_queue=queue == "hold"
-        )
+    chosen = _part(part)
+    backups = opened_backups(context, place, key_file)
+    with progress_bar("verifying", quiet=as_json) as progress:
+        done, removed = verify_backups(backups, snapshot, chosen, progress, repairs=repair)
     if as_json:
-        facts = {"held": done.held, "missing": done.missing, **_facts(done.manifest)}
-        print_json({"snapshot": done.name, **facts})
+        print_json({**asdict(done), "ok": not done.faults, "removed": removed})
     else:
-        manifest = done.manifest
-        print(f"restored snapshot {done.name}, the server of {spell_time(manifest.taken_ms)}:")
+        for fault in done.faults:
+            print(printable(f"snapshot {fault.snapshot}: {fault.what}"))
         print(
-            f"{manifest.accounts} accounts, {manifest.messages} messages, "
-            f"{spell_size(manifest.message_bytes)}"
+            f"read {done.snapshots} snapshots, {done.objects} objects, {done.messages} messages, "
+            f"{spell_size(done.size)}: "
+            + (f"{len(done.faults)} are damaged" if done.faults else "nothing is damaged")
         )
-        if done.held:
-            print(
-                "held in the queue, because it may have been sent after the backup: mail to "
-                f"{done.held} recipients (`zajil queue list --state held`)"
-            )
-        for sentence in manifest.left_out:
-            print(printable(f"missing in the backup: {sentence}"))
-        print("next: `zajil store check`, then start the server")
-    raise typer.Exit(NOT_DONE if done.missing else 0)
+        if removed:
+            print(f"deleted {removed} damaged objects; next: `zajil backup create`")
+    raise typer.Exit(NOT_DONE if done.faults else 0)
 
 
-@backup_app.command("files")
-def files(
-    context: typer.Context,
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FOLDER",
-            help="Where to write them: /etc/zajil/zajil.toml is written to "
-            "FOLDER/etc/zajil/zajil.toml. With / each is where it was.",
-        ),
-    ],
-    snapshot: Which = None,
-    place: Place = None,
-    key_file: KeyFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write the configuration of a backup, and the files that it names, below a folder.
-
-    With --target this works without a configuration, on a new machine. Files that exist are not
-    replaced.
-
-    Exit status: 0 done, 1 the backup cannot be read, or a file exists or cannot be written,
-    2 wrong usage.
-    """
-    from zajil.operations.backup import find_snapshot, write_files
-
-    found = find_snapshot(opened_backups(context, place, key_file), snapshot)
-    written = write_files(found, folder)
-    if as_json:
-        print_json(
-            {
-                "snapshot": found.name,
-                "written": [str(one.path) for one in written if one.is_new],
-                "kept": [str(one.path) for one in written if not one.is_new],
-            }
-        )
-    else:
-        for one in written:
-            text = f"wrote {one.path}" if one.is_new else f"kept {one.path}: it exists"
-            print(printable(text))
-    raise typer.Exit(0 if all([one.is_new for one in written]) else NOT_DONE)
+def _part(text: str) -> tuple[int, int]:
+    number, slash, parts = text.partition("/")
+    if slash and number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts):
+        return int(number), int(parts)
+    raise WrongUsage(f"--part: {text!r} is not a number of a part and of parts, like 1/7")
 
 
 @backup_app.command("prune")
@@ -288,24 +253,6 @@ def key(context: typer.Context, key_file: KeyFile = None) -> None:
         "Keep a copy of it in another place than the server and the backups: without this key "
         "nobody can read them."
     )
-
-
-# ---- what they print ---------------------------------------------------------------------------
-
-
-def _facts(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "at": spell_time(manifest.taken_ms),
-        "schema": manifest.schema,
-        "program": manifest.program,
-        "database": manifest.database,
-        "accounts": manifest.accounts,
-        "messages": manifest.messages,
-        "message_bytes": manifest.message_bytes,
-        "added_bytes": manifest.added_bytes,
-        "seconds": round((manifest.ended_ms - manifest.begun_ms) / 1000, 1),
-        "left_out": list(manifest.left_out),
-    }
 
 
 def _line(name: str, manifest: Manifest | None) -> list[str]:

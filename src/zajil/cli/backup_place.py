@@ -9,11 +9,13 @@ import typer
 
 from zajil.cli.configured import configuration_file, read_configuration
 from zajil.cli.errors import WrongUsage
+from zajil.cli.output import spell_time
 
 if TYPE_CHECKING:
     from zajil.config.options import Configuration
     from zajil.config.options_backup import BackupOptions
     from zajil.operations.backup import Backups
+    from zajil.store.backup.manifest import Manifest
 
 Place = Annotated[
     str | None,
@@ -94,3 +96,19 @@ def _has_configuration(context: typer.Context) -> bool:
         return configuration_file(context).exists()
     except WrongUsage:
         return False
+
+
+def facts_of(manifest: Manifest) -> dict[str, Any]:
+    """Return what ``--json`` prints of a snapshot."""
+    return {
+        "at": spell_time(manifest.taken_ms),
+        "schema": manifest.schema,
+        "program": manifest.program,
+        "database": manifest.database,
+        "accounts": manifest.accounts,
+        "messages": manifest.messages,
+        "message_bytes": manifest.message_bytes,
+        "added_bytes": manifest.added_bytes,
+        "seconds": round((manifest.ended_ms - manifest.begun_ms) / 1000, 1),
+        "left_out": list(manifest.left_out),
+    }

@@ -16,8 +16,10 @@ from zajil.config.options_backup import BackupOptions
 from zajil.core.clock import Clock
 from zajil.core.errors import AlreadyExists, Invalid, Unavailable
 from zajil.core.value_class import value_class
+from zajil.net.system import SystemClock
 from zajil.operations.run import as_server_user, find_user, open_admin_store
 from zajil.store.backup.create import Created, FileContent, create_snapshot
+from zajil.store.backup.lock import TargetLock
 from zajil.store.backup.manifest import SavedFile
 from zajil.store.backup.prune import Pruned, prune_target
 from zajil.store.backup.read import Snapshot, choose_snapshot, open_snapshot
@@ -25,6 +27,7 @@ from zajil.store.backup.restore import RestoredStore, restore_store
 from zajil.store.backup.s3 import S3Target, is_s3
 from zajil.store.backup.seal import BackupSeal, new_key_text, read_key
 from zajil.store.backup.target import BackupTarget, FolderTarget
+from zajil.store.backup.verify import BackupVerifier, VerifiedBackup, remove_damaged
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.folder import new_private_file, sync_folder
 from zajil.store.engine.migrate import load_alembic
@@ -206,6 +209,38 @@ def prune_backups(
         dry_run=dry_run,
         progress=progress,
     )
+
+
+def verify_backups(
+    backups: Backups,
+    wanted: str | None,
+    part: tuple[int, int],
+    progress: Progress,
+    *,
+    repairs: bool,
+) -> tuple[VerifiedBackup, int]:
+    """Read snapshots and compare them with their digests.
+
+    Args:
+        backups: where.
+        wanted: the beginning of the name of a snapshot; ``None``: all snapshots.
+        part: which part of the objects, and how many parts there are.
+        progress: told of the bytes that were read, and of all.
+        repairs: delete what is damaged, so that the next backup writes it again.
+
+    Returns:
+        What was found, and how many objects were deleted.
+
+    Raises:
+        NoSuchObject: there is no such snapshot.
+        NotABackup, WrongKey, TargetUnavailable, TargetInUse: the target cannot be used.
+    """
+    names = None if wanted is None else [choose_snapshot(backups.target, wanted)]
+    done = BackupVerifier(backups.target, backups.seal, part, progress).run(names)
+    if not repairs or not done.faults:
+        return done, 0
+    with TargetLock(backups.target, SystemClock()):
+        return done, remove_damaged(backups.target, done.faults)
 
 
 def find_snapshot(backups: Backups, wanted: str | None) -> Snapshot:

@@ -108,7 +108,8 @@ def _process() -> dict[str, Any]:
 
 def _is_dead(found: dict[str, Any]) -> bool:
     """Whether a process of this machine has ended; ``False`` if that is not certain."""
-    if found.get("host") != socket.gethostname() or not _boot():
+    # Where systemd hides what other processes are, nothing is certain.
+    if found.get("host") != socket.gethostname() or not _boot() or not found.get("boot"):
         return False
     if found.get("boot") != _boot():
         return True
