@@ -241,6 +241,7 @@ PAGES: dict[str, Page] = {
                 says=("would be added: 1;",)
             ),
             "zajil import passwd-file users --domain example.org": Expected(says=("added: 1;",)),
+            "zajil domain admin list": Expected(says=(r"example\.org +basim",)),
         },
     ),
     "personal-data": Page(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from zajil.cli.configured import open_operations, opened_store, read_configuration
-from zajil.cli.output import AsJson, print_json, print_table, spell_time
+from zajil.cli.output import AsJson, Who, print_json, print_table, spell_time
 
 domain_app = typer.Typer(
     name="domain", help="Domains that this server accepts mail for.", no_args_is_help=True
@@ -96,4 +96,63 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
             ]
             for row in rows
         ],
+    )
+
+
+domain_admin_app = typer.Typer(
+    name="admin",
+    help="Accounts that administer a domain: its accounts, aliases and quotas.",
+    no_args_is_help=True,
+)
+domain_app.add_typer(domain_admin_app)
+
+
+@domain_admin_app.command("add")
+def add_admin(context: typer.Context, domain: Domain, who: Who) -> None:
+    """Let an account administer a domain.
+
+    It changes accounts, aliases and quotas of this domain, on the pages under Administration, and
+    resets passwords of its accounts. It cannot change accounts that may do more, nor anything else
+    of the server.
+
+    Exit status: 0 done, 1 no such account or domain, or it does so already, 2 wrong usage.
+    """
+    from zajil.operations.domain_admins import appoint
+
+    with open_operations(context) as operations:
+        row = operations.run(appoint, domain, who)
+    print(f"{row.login} administers {domain}")
+
+
+@domain_admin_app.command("remove")
+def remove_admin(context: typer.Context, domain: Domain, who: Who) -> None:
+    """Make an account an ordinary account of a domain again.
+
+    Exit status: 0 done, 1 no such account, or it does not administer it, 2 wrong usage.
+    """
+    from zajil.operations.domain_admins import dismiss
+
+    with open_operations(context) as operations:
+        row = operations.run(dismiss, domain, who)
+    print(f"{row.login} no longer administers {domain}")
+
+
+@domain_admin_app.command("list")
+def list_admins(context: typer.Context, as_json: AsJson = False) -> None:
+    """List who administers which domain. Administrators of the server administer all.
+
+    Exit status: 0 done, 2 wrong usage.
+    """
+    from zajil.core.domain import to_unicode
+    from zajil.operations.domain_admins import show_domain_admins
+
+    with opened_store(context) as store:
+        admins = store.read_now(show_domain_admins)
+    if as_json:
+        rows = [{"domain": to_unicode(one.domain), "login": one.row.login} for one in admins]
+        print_json({"admins": rows})
+        return
+    print_table(
+        ["DOMAIN", "ACCOUNT", "ADDRESS"],
+        [[to_unicode(one.domain), one.row.login, one.row.address.unicode] for one in admins],
     )

@@ -33,6 +33,8 @@ class Actor:
     """``None``: not an account of this server."""
     is_admin: bool = False
     """May change the whole server, not only its own account."""
+    domains: frozenset[str] = frozenset()
+    """Domains (ASCII form) whose accounts and aliases it may change."""
 
 
 def command_line_actor(name: str) -> Actor:

@@ -51,6 +51,8 @@ class Account:
     delegated to it."""
     display_name: str
     admin: bool
+    domains: frozenset[str] = frozenset()
+    """Those that it administers, in ASCII form."""
     proof: Proof | None = None
     """``None``: it was found by its id, as the web does with each request."""
     delegated: frozenset[Address] = frozenset()

@@ -48,6 +48,7 @@ from zajil.store.people.app_passwords import (
     scram_salt,
 )
 from zajil.store.people.delegations import delegated_to
+from zajil.store.people.domain_admins import administered_by
 from zajil.store.people.last_logins import LastLogin, record_logins
 
 _USE_NOTED_EVERY_MS = 3_600_000
@@ -299,8 +300,12 @@ class LoginService:
 
     async def _account(self, row: AccountRow, proof: Proof | None) -> Account:
         account_id = row.account_id
-        own, delegated = await self._store.read(
-            lambda conn: (addresses_of(conn, account_id), delegated_to(conn, account_id))
+        own, delegated, domains = await self._store.read(
+            lambda conn: (
+                addresses_of(conn, account_id),
+                delegated_to(conn, account_id),
+                administered_by(conn, account_id),
+            )
         )
         others = tuple([one for one in delegated if one not in own])
         return Account(
@@ -310,6 +315,7 @@ class LoginService:
             addresses=(*own, *others),
             display_name=row.display_name,
             admin=row.admin,
+            domains=domains,
             proof=proof,
             delegated=frozenset(others),
         )

@@ -11,7 +11,14 @@ from zajil.core.errors import Invalid, Refused
 from zajil.core.ids import MailId
 from zajil.core.login_name import parse_login
 from zajil.operations.accounts import find_account
-from zajil.operations.context import OperationContext, Recorded, require_admin, require_owner
+from zajil.operations.authority import require_account_admin, require_owner_or_admin
+from zajil.operations.context import (
+    OperationContext,
+    Recorded,
+    require_admin,
+    require_domain_admin,
+    require_owner,
+)
 from zajil.store.engine.writer import Transaction
 from zajil.store.feedback.outbound_hold import ReleaseAccount, release_account
 from zajil.store.mail.room import NewQuota, set_quota
@@ -63,11 +70,13 @@ async def rename(
         NoSuchAccount, AlreadyExists, NoSuchDomain, BadAlias, AliasLoop: as
             ``store.people.account_names.rename_account``.
     """
-    require_admin(actor)
     by, new_login = context.stamp(actor), None if login is None else parse_login(login)
 
     def work(tx: Transaction) -> Recorded[AccountRow]:
         row = find_account(tx, login_or_address)
+        require_account_admin(tx, actor, row)
+        if address is not None:
+            require_domain_admin(actor, address.domain)
         names = NewNames(
             row.account_id, new_login or row.login, address or row.address, keeps_alias
         )
@@ -103,7 +112,7 @@ async def change_profile(
 
     def work(tx: Transaction) -> Recorded[AccountRow]:
         row = find_account(tx, login_or_address)
-        require_owner(actor, row.account_id)
+        require_owner_or_admin(tx, actor, row)
         set_profile(tx, [NewProfile(row.account_id, name, admin)])
         now = find_account(tx, row.login)
         event = AccountProfileChanged(*by, now.account_id, now.login, now.display_name, now.admin)
@@ -151,11 +160,11 @@ async def limit(
         NotAllowed: the actor is not an administrator.
         NoSuchAccount: there is no such account.
     """
-    require_admin(actor)
     by = context.stamp(actor)
 
     def work(tx: Transaction) -> Recorded[AccountRow]:
         row = find_account(tx, login_or_address)
+        require_account_admin(tx, actor, row)
         new = (
             _chosen(size, row.quota_size),
             _chosen(messages, row.quota_messages),
@@ -239,11 +248,11 @@ async def release(
         NoSuchAccount: there is no such account.
         NotHeld: it is not held.
     """
-    require_admin(actor)
     by, now_ms = context.stamp(actor), context.clock.now_ms()
 
     def work(tx: Transaction) -> Recorded[ReleasedAccount]:
         row = find_account(tx, login_or_address)
+        require_account_admin(tx, actor, row)
         order = ReleaseAccount(row.account_id, actor.name, now_ms, exempt_ms, discards)
         (mail_ids,) = release_account(tx, [order])
         if mail_ids is None:

@@ -12,7 +12,13 @@ from zajil.core.errors import Refused
 from zajil.core.ids import AccountId
 from zajil.core.login_name import parse_login
 from zajil.core.password import IN_DIRECTORY
-from zajil.operations.context import OperationContext, Recorded, require_admin, require_owner
+from zajil.operations.authority import require_account_admin, require_owner_or_admin
+from zajil.operations.context import (
+    OperationContext,
+    Recorded,
+    require_admin,
+    require_domain_admin,
+)
 from zajil.operations.credentials import choose_login, generate_password, hash_password
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Transaction
@@ -76,19 +82,21 @@ async def add_account(
 
     Args:
         context: the store and what belongs to it.
-        actor: must be an administrator.
+        actor: must be an administrator, of the server or of the domain of the address.
         address: in a domain of this server.
         login: ``None``: derived from the address.
         password: ``None``: one is generated and returned.
         display_name: shown before the address in From; may be empty.
-        admin: the account may change the whole server.
+        admin: the account may change the whole server; only such an account gives this.
 
     Raises:
-        NotAllowed: the actor is not an administrator.
+        NotAllowed: the actor is not such an administrator.
         BadLogin, BadPassword: the login name or the password cannot be used.
         AlreadyExists, NoSuchDomain: as ``store.people.accounts.create_account``.
     """
-    require_admin(actor)
+    require_domain_admin(actor, address.domain)
+    if admin:
+        require_admin(actor)
     if login is None:
         login = await context.read(partial(_free_login, local_part=address.local_part))
     generated = None if password is not None else generate_password(context.random)
@@ -141,8 +149,13 @@ async def change_password(
         PasswordElsewhere: it is the password of a directory.
         BadPassword: the password cannot be used.
     """
-    row = await context.read(lambda conn: find_account(conn, login_or_address))
-    require_owner(actor, row.account_id)
+
+    def find(conn: Snapshot) -> AccountRow:
+        found = find_account(conn, login_or_address)
+        require_owner_or_admin(conn, actor, found)
+        return found
+
+    row = await context.read(find)
     if row.password_hash == IN_DIRECTORY:
         raise PasswordElsewhere("the password of this account is in the directory: change it there")
     generated = None if password is not None else generate_password(context.random)
@@ -188,11 +201,11 @@ async def resume_account(
 async def _set_active(
     context: OperationContext, actor: Actor, login_or_address: str, *, active: bool
 ) -> AccountRow:
-    require_admin(actor)
     by, kind = context.stamp(actor), AccountResumed if active else AccountSuspended
 
     def work(tx: Transaction) -> Recorded[AccountRow]:
         row = find_account(tx, login_or_address)
+        require_account_admin(tx, actor, row)
         set_active(tx, [NewActive(row.account_id, active=active)])
         return row, [kind(*by, row.account_id, row.login)]
 
@@ -209,11 +222,11 @@ async def remove_account(
         NoSuchAccount: there is no such account.
         LastTarget: the account is the only target of an alias.
     """
-    require_admin(actor)
     by = context.stamp(actor)
 
     def work(tx: Transaction) -> Recorded[AccountRow]:
         row = find_account(tx, login_or_address)
+        require_account_admin(tx, actor, row)
         delete_account(tx, [row.account_id])
         return row, [AccountRemoved(*by, row.account_id, row.login, str(row.address))]
 

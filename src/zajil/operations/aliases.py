@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zajil.core.actor import Actor
 from zajil.core.address import Address, parse_address, parse_addresses
 from zajil.core.errors import AlreadyExists
-from zajil.operations.context import OperationContext, Recorded, require_admin
+from zajil.operations.context import OperationContext, Recorded, require_domain_admin
 from zajil.route.recipient import UnknownRecipient, route_recipient
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Transaction
@@ -41,12 +41,12 @@ async def add_alias(
     """Create an alias, or add targets to one.
 
     Raises:
-        NotAllowed: the actor is not an administrator.
+        NotAllowed: the actor administers neither the server nor the domain.
         BadAddress, BadAlias: an address cannot be used here.
         AlreadyExists, NoSuchDomain, AliasLoop: as ``store.people.aliases.create_alias``.
     """
-    require_admin(actor)
     by, wanted = context.stamp(actor), _parse(address, targets)
+    require_domain_admin(actor, wanted.address.domain)
 
     def work(tx: Transaction) -> Recorded[ChangedAlias]:
         before = find_alias(tx, wanted.address, for_update=True)
@@ -74,13 +74,13 @@ async def set_alias(
     """Replace the targets of an alias in one step; returns the alias as it is now.
 
     Raises:
-        NotAllowed: the actor is not an administrator.
+        NotAllowed: the actor administers neither the server nor the domain.
         BadAddress, BadAlias: an address cannot be used here.
         NoSuchAlias: there is no such alias.
         AliasLoop: the alias would lead back to itself.
     """
-    require_admin(actor)
     by, wanted = context.stamp(actor), _parse(address, targets)
+    require_domain_admin(actor, wanted.address.domain)
 
     def work(tx: Transaction) -> Recorded[AliasRow]:
         (before,) = set_targets(tx, [wanted])
@@ -95,13 +95,13 @@ async def remove_targets(
     """Remove some targets of an alias; returns the alias as it is now.
 
     Raises:
-        NotAllowed: the actor is not an administrator.
+        NotAllowed: the actor administers neither the server nor the domain.
         BadAddress: not an address.
         NoSuchAlias: there is no such alias, or it has no such target.
         LastTarget: no target would be left.
     """
-    require_admin(actor)
     by, unwanted = context.stamp(actor), _parse(address, targets)
+    require_domain_admin(actor, unwanted.address.domain)
 
     def work(tx: Transaction) -> Recorded[AliasRow]:
         before = find_alias(tx, unwanted.address, for_update=True)
@@ -115,12 +115,12 @@ async def remove_alias(context: OperationContext, actor: Actor, address: str) ->
     """Remove an alias.
 
     Raises:
-        NotAllowed: the actor is not an administrator.
+        NotAllowed: the actor administers neither the server nor the domain.
         BadAddress: not an address.
         NoSuchAlias: there is no such alias.
     """
-    require_admin(actor)
     by, parsed = context.stamp(actor), parse_address(address)
+    require_domain_admin(actor, parsed.domain)
 
     def work(tx: Transaction) -> Recorded[None]:
         before = find_alias(tx, parsed, for_update=True)

@@ -10,6 +10,7 @@ from zajil.core.clock import Random
 from zajil.core.errors import Invalid
 from zajil.core.ids import AppPasswordId
 from zajil.operations.accounts import find_account
+from zajil.operations.authority import require_owner_or_admin
 from zajil.operations.context import OperationContext, Recorded, require_owner
 from zajil.operations.credentials import hash_password
 from zajil.sasl.scram import ITERATIONS, derive_key
@@ -141,7 +142,7 @@ async def delete_app_password(
 
     def work(tx: Transaction) -> Recorded[AppPasswordRow]:
         owner = find_account(tx, login_or_address)
-        require_owner(actor, owner.account_id)
+        require_owner_or_admin(tx, actor, owner)
         row = _find(list_app_passwords(tx, owner.account_id), which)
         if row is None:
             raise NoSuchAppPassword(

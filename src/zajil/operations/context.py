@@ -91,6 +91,20 @@ def require_admin(actor: Actor) -> None:
         raise NotAllowed(f"{actor.name} is not an administrator")
 
 
+def require_domain_admin(actor: Actor, domain: str) -> None:
+    """Do nothing if the actor may change what belongs to a domain.
+
+    Args:
+        actor: who asks.
+        domain: ASCII form.
+
+    Raises:
+        NotAllowed: otherwise.
+    """
+    if not actor.is_admin and domain not in actor.domains:
+        raise NotAllowed(f"{actor.name} is not an administrator of {domain}")
+
+
 def require_owner(actor: Actor, account_id: AccountId) -> None:
     """Do nothing if the actor owns the account or may change the whole server.
 

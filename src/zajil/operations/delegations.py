@@ -5,7 +5,8 @@ from __future__ import annotations
 from zajil.core.actor import Actor
 from zajil.core.address import Address, parse_address
 from zajil.operations.accounts import find_account
-from zajil.operations.context import OperationContext, Recorded, require_admin
+from zajil.operations.authority import require_address_admin
+from zajil.operations.context import OperationContext, Recorded
 from zajil.store.engine.writer import Transaction
 from zajil.store.people.accounts import AccountRow, get_account
 from zajil.store.people.aliases import aliases_to
@@ -60,7 +61,7 @@ async def revoke_delegation(
 
 
 def _require_owner_of(tx: Transaction, actor: Actor, address: Address) -> None:
-    """Do nothing if the address is the actor's alone, or the actor may change the whole server.
+    """Do nothing if the address is the actor's alone, or the actor administers it.
 
     Raises:
         NotAllowed: otherwise; an alias of several people is nobody's alone.
@@ -71,4 +72,4 @@ def _require_owner_of(tx: Transaction, actor: Actor, address: Address) -> None:
         own |= {alias.address.key: alias.targets for alias in aliases_to(tx, row.address)}
         if not address.is_catch_all and own.get(address.key) == (row.address,):
             return
-    require_admin(actor)
+    require_address_admin(tx, actor, address)

@@ -13,6 +13,7 @@ from zajil.login.one_time_codes import (
     step_of_code,
 )
 from zajil.operations.accounts import find_account
+from zajil.operations.authority import require_owner_or_admin
 from zajil.operations.context import OperationContext, Recorded, require_owner
 from zajil.store.engine.writer import Transaction
 from zajil.store.people.accounts import AccountRow
@@ -229,7 +230,7 @@ async def reset_second_factors(
 
     def work(tx: Transaction) -> Recorded[AccountRow]:
         row = find_account(tx, login_or_address)
-        require_owner(actor, row.account_id)
+        require_owner_or_admin(tx, actor, row)
         if not read_factors(tx, row.account_id).any:
             raise NoSecondFactor(f"the account {row.login} has no second factor")
         delete_second_factors_of(tx, [row.account_id])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from zajil.core.actor import Actor
 from zajil.operations.accounts import find_account
-from zajil.operations.context import OperationContext, Recorded, require_owner
+from zajil.operations.authority import require_owner_or_admin
+from zajil.operations.context import OperationContext, Recorded
 from zajil.store.engine.writer import Transaction
 from zajil.store.people.sessions import EndSessions, end_web_sessions
 from zajil.tracking.audit import SessionsEnded
@@ -35,7 +36,7 @@ async def end_sessions(
 
     def work(tx: Transaction) -> Recorded[int]:
         row = find_account(tx, login_or_address)
-        require_owner(actor, row.account_id)
+        require_owner_or_admin(tx, actor, row)
         (ended,) = end_web_sessions(tx, [EndSessions(row.account_id, only, keep)])
         if not ended:
             return 0, []

@@ -85,6 +85,15 @@ identity = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Accounts that may change what belongs to a domain.
+domain_admin = sa.Table(
+    "domain_admin",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("domain", KEY, primary_key=True, index=True),  # ASCII name
+    sqlite_with_rowid=False,
+)
+
 # What became of the last comparison with each source of identities.
 directory_state = sa.Table(
     "directory_state",

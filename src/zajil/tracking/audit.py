@@ -358,6 +358,22 @@ class DomainRemoved(AuditEvent):
 
 
 @value_class(frozen=True, slots=True)
+class DomainAdminAdded(AuditEvent):
+    """An account may now change what belongs to a domain."""
+
+    name: ClassVar[str] = "domain.admin_added"
+    domain: str
+
+
+@value_class(frozen=True, slots=True)
+class DomainAdminRemoved(AuditEvent):
+    """An account may no longer change what belongs to a domain."""
+
+    name: ClassVar[str] = "domain.admin_removed"
+    domain: str
+
+
+@value_class(frozen=True, slots=True)
 class DkimKeysChanged(AuditEvent):
     """Somebody created, activated or revoked DKIM keys of a domain."""
 
@@ -446,6 +462,8 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         AliasChanged,
         DomainAdded,
         DomainRemoved,
+        DomainAdminAdded,
+        DomainAdminRemoved,
         DkimKeysChanged,
         QueueChanged,
         ReportImported,

@@ -50,6 +50,8 @@ _PLAIN: Mapping[type[AuditEvent], str] = {
     audit.JourneyOpened: mark("{actor} opened the delivery details of a message of {subject}."),
     audit.DomainAdded: mark("The domain {subject} was added."),
     audit.DomainRemoved: mark("The domain {subject} was removed."),
+    audit.DomainAdminAdded: mark("The account {subject} now administers {domain}."),
+    audit.DomainAdminRemoved: mark("The account {subject} no longer administers {domain}."),
     audit.NetworkReleased: mark("Log-ins from {subject} are no longer slowed."),
     audit.AccountLinked: mark("The account {subject} was linked with {source}."),
     audit.AccountUnlinked: mark("The account {subject} is no longer linked with {source}."),
@@ -98,8 +100,8 @@ def describe_actor(event: AuditEvent) -> Sentence:
 def describe_change(event: AuditEvent) -> Sentence:
     """Return what was changed."""
     values: dict[str, str | int | Sentence] = {"subject": readable(event.subject)}
-    names = ("address", "before", "after", "app_password", "organization", "snapshot")
-    for name in (*names, "mailbox", "identifier", "rights", "actor", "place"):
+    names = ("address", "before", "after", "app_password", "organization", "snapshot", "domain")
+    for name in (*names, "mailbox", "identifier", "rights", "actor", "place", "source"):
         value = getattr(event, name, None)
         if isinstance(value, str):
             values[name] = readable(value)

@@ -145,8 +145,15 @@ class Access:
     def admins(self, handler: ForMembers) -> Endpoint:
         """Let admins in; to others the page does not exist."""
 
+        return self._guarded(handler, lambda account: account.admin)
+
+    def domain_admins(self, handler: ForMembers) -> Endpoint:
+        """Let in admins of the server and of a domain; the handler shows what is theirs."""
+        return self._guarded(handler, lambda account: account.admin or bool(account.domains))
+
+    def _guarded(self, handler: ForMembers, may_enter: Callable[[Account], bool]) -> Endpoint:
         async def for_admin(request: Request, visitor: Visitor, account: Account) -> Response:
-            if not account.admin:
+            if not may_enter(account):
                 raise HTTPException(404)
             if self._services.options.admins_need_second_factor and not await self._is_guarded(
                 account
@@ -246,6 +253,7 @@ def actor_of(request: Request, account: Account) -> Actor:
         peer_of(request),
         account_id=account.account_id,
         is_admin=account.admin,
+        domains=account.domains,
     )
 
 

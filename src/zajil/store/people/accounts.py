@@ -34,6 +34,7 @@ from zajil.store.people.aliases import aliases_to, claim_address, drop_target
 from zajil.store.people.app_passwords import delete_app_passwords_of
 from zajil.store.people.contacts import delete_contacts_of
 from zajil.store.people.delegations import drop_delegations_for, drop_delegations_of
+from zajil.store.people.domain_admins import delete_domain_admins_of
 from zajil.store.people.forwarding import drop_forwarding_to
 from zajil.store.people.identities import delete_identities_of
 from zajil.store.people.last_logins import delete_last_logins_of
@@ -204,6 +205,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
         delete_deleted_of(tx, [account_id])
         forget_training(tx, account_id)
         tx.execute(sa.delete(account).where(account.c.id == account_id))
+    delete_domain_admins_of(tx, account_ids)
     delete_identities_of(tx, account_ids)
     delete_web_sessions_of(tx, account_ids)
     delete_settings_of(tx, account_ids)

@@ -14,7 +14,7 @@ from zajil.core.domain import to_unicode
 from zajil.core.errors import AlreadyExists, NotFound, Refused
 from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, touch
-from zajil.store.schema import address, delegation, dkim_key, domain
+from zajil.store.schema import address, delegation, dkim_key, domain, domain_admin
 
 
 class NoSuchDomain(NotFound):
@@ -68,7 +68,7 @@ def create_domain(tx: Connection, items: Sequence[DomainRow]) -> list[None]:
 
 
 def delete_domain(tx: Connection, ascii_names: Sequence[str]) -> list[None]:
-    """Stop being home to domains; their keys and the aliases of their roles go with them.
+    """Stop being home to domains; their keys, administrators and role aliases go too.
 
     Any other address in them must be gone; an account that is postmaster@ is one.
 
@@ -87,6 +87,7 @@ def delete_domain(tx: Connection, ascii_names: Sequence[str]) -> list[None]:
         tx.execute(sa.delete(delegation).where(delegation.c.address_key.in_(roles)))
         tx.execute(sa.delete(domain).where(domain.c.ascii_name == ascii_name))
         tx.execute(sa.delete(dkim_key).where(dkim_key.c.domain == ascii_name))
+        tx.execute(sa.delete(domain_admin).where(domain_admin.c.domain == ascii_name))
     touch(tx, DIRECTORY)
     return [None] * len(ascii_names)
 

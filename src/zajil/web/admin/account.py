@@ -31,7 +31,7 @@ from zajil.operations.delegations import delegate, revoke_delegation
 from zajil.store.engine.reader import Snapshot
 from zajil.tracking.audit import AuditEvent
 from zajil.web.access import actor_of
-from zajil.web.admin.desk_page import DeskPage
+from zajil.web.admin.desk_page import DeskPage, administers
 from zajil.web.admin.problems import Problem, attempt
 from zajil.web.page import Visitor
 
@@ -81,6 +81,8 @@ class OneAccount(DeskPage):
             return detail, show_audit(conn, about=detail.use.row.login, limit=_CHANGES)
 
         detail, changes = await self._operations.read(load)
+        if not administers(visitor, detail.use.row.address.domain):
+            raise HTTPException(404)
         quota = detail.use.row.quota_size
         shown = {"done": None, "problem": None, "password": None, **context}
         return self._pages.render(
@@ -104,7 +106,9 @@ def _values(form: FormData) -> dict[str, str]:
 async def _profile(
     context: OperationContext, actor: Actor, login: str, values: Mapping[str, str]
 ) -> object:
-    name, admin = values.get("display_name", ""), values.get("admin") == "1"
+    name = values.get("display_name", "")
+    # The form of an administrator of a domain does not ask for the role.
+    admin = values.get("admin") == "1" if actor.is_admin else None
     return await change_profile(context, actor, login, display_name=name, admin=admin)
 
 

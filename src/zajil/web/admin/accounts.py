@@ -10,7 +10,7 @@ from zajil.core.address import parse_address
 from zajil.login.account import Account
 from zajil.operations.accounts import AccountUse, AddedAccount, add_account, show_accounts
 from zajil.web.access import actor_of
-from zajil.web.admin.desk_page import DeskPage
+from zajil.web.admin.desk_page import DeskPage, administers
 from zajil.web.admin.problems import Problem, attempt
 from zajil.web.page import Visitor
 
@@ -50,7 +50,8 @@ class AccountList(DeskPage):
         start = _number(request.query_params.get("from"))
         caps = self._operations.store.caps
         uses = await self._operations.read(lambda conn: show_accounts(conn, caps))
-        found = [one for one in uses if wanted in _searched(one)]
+        own = [one for one in uses if administers(visitor, one.row.address.domain)]
+        found = [one for one in own if wanted in _searched(one)]
         shown = {"made": None, "problem": None, "done": None, "typed": {}, **context}
         return self._pages.render(
             visitor,

@@ -11,7 +11,7 @@ from zajil.login.account import Account
 from zajil.operations.aliases import add_alias, remove_alias, set_alias
 from zajil.store.people.aliases import AliasRow, list_aliases
 from zajil.web.access import actor_of
-from zajil.web.admin.desk_page import DeskPage
+from zajil.web.admin.desk_page import DeskPage, administers
 from zajil.web.admin.problems import Problem, attempt
 from zajil.web.page import Visitor
 
@@ -55,7 +55,8 @@ class AliasPages(DeskPage):
     ) -> Response:
         q = request.query_params.get("q", "").strip()[:_LONGEST]
         rows = await self._operations.read(list_aliases)
-        found = [row for row in rows if q.casefold() in _searched(row)]
+        own = [row for row in rows if administers(visitor, row.address.domain)]
+        found = [row for row in own if q.casefold() in _searched(row)]
         shown = {"done": None, "problem": None, "typed": {}, **context}
         return self._pages.render(
             visitor,

@@ -13,6 +13,12 @@ from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 
 
+def administers(visitor: Visitor, domain: str) -> bool:
+    """Whether a page may show a visitor what belongs to a domain (ASCII form)."""
+    account = visitor.account
+    return account is not None and (account.admin or domain in account.domains)
+
+
 class DeskPage(ABC):
     """A page whose forms lead back to it, with a notice of what was done."""
 

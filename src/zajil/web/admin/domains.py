@@ -24,6 +24,7 @@ from zajil.store.people.aliases import list_aliases
 from zajil.store.people.dkim_keys import DkimKeyRow
 from zajil.store.people.domains import DomainUse, list_domains, require_domain
 from zajil.web.access import actor_of
+from zajil.web.admin.desk_page import administers
 from zajil.web.admin.problems import Problem, attempt
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
@@ -129,7 +130,8 @@ class DomainPages:
     async def _render_list(
         self, visitor: Visitor, status: int = 200, **context: object
     ) -> Response:
-        domains = await self._operations.read(list_domains)
+        rows = await self._operations.read(list_domains)
+        domains = [one for one in rows if administers(visitor, one.ascii_name)]
         shown = {"done": None, "problem": None, "typed": "", **context}
         return self._pages.render(visitor, "admin/domains.html", status, domains=domains, **shown)
 
@@ -137,6 +139,8 @@ class DomainPages:
         self, request: Request, visitor: Visitor, status: int = 200, **context: object
     ) -> Response:
         name = _domain_of(request)
+        if not administers(visitor, name):
+            raise HTTPException(404)
 
         def load(conn: Snapshot) -> tuple[DomainUse, list[DkimKeyRow], str, ServerFacts]:
             require_domain(conn, name)

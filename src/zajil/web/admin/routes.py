@@ -20,7 +20,7 @@ from zajil.web.parts import WebParts
 
 def admin_routes(parts: WebParts) -> list[BaseRoute]:
     """Return a line for each address."""
-    admins = parts.access.admins
+    admins, domain_admins = parts.access.admins, parts.access.domain_admins
     services = parts.services
     overview = Overview(parts.pages, parts.operations, services.configuration)
     search = JourneySearch(parts.pages, parts.store)
@@ -40,16 +40,16 @@ def admin_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/admin/journeys", admins(search.show), methods=["GET"]),
         Route("/admin/queue", admins(queue.show), methods=["GET"]),
         Route("/admin/queue", admins(queue.act), methods=["POST"]),
-        Route("/admin/accounts", admins(accounts.show), methods=["GET"]),
-        Route("/admin/accounts", admins(accounts.act), methods=["POST"]),
-        Route("/admin/accounts/{login}", admins(account.show), methods=["GET"]),
-        Route("/admin/accounts/{login}", admins(account.act), methods=["POST"]),
-        Route("/admin/aliases", admins(aliases.show), methods=["GET"]),
-        Route("/admin/aliases", admins(aliases.act), methods=["POST"]),
-        Route("/admin/domains", admins(domains.show), methods=["GET"]),
+        Route("/admin/accounts", domain_admins(accounts.show), methods=["GET"]),
+        Route("/admin/accounts", domain_admins(accounts.act), methods=["POST"]),
+        Route("/admin/accounts/{login}", domain_admins(account.show), methods=["GET"]),
+        Route("/admin/accounts/{login}", domain_admins(account.act), methods=["POST"]),
+        Route("/admin/aliases", domain_admins(aliases.show), methods=["GET"]),
+        Route("/admin/aliases", domain_admins(aliases.act), methods=["POST"]),
+        Route("/admin/domains", domain_admins(domains.show), methods=["GET"]),
         Route("/admin/domains", admins(domains.add), methods=["POST"]),
-        Route("/admin/domains/{domain}", admins(domains.show_one), methods=["GET"]),
-        Route("/admin/domains/{domain}", admins(domains.act), methods=["POST"]),
+        Route("/admin/domains/{domain}", domain_admins(domains.show_one), methods=["GET"]),
+        Route("/admin/domains/{domain}", domain_admins(domains.act), methods=["POST"]),
         Route("/admin/roundtrip", admins(trips.show), methods=["GET"]),
         Route("/admin/roundtrip", admins(trips.send), methods=["POST"]),
         Route("/admin/reports", admins(reports.show), methods=["GET"]),
