@@ -18,6 +18,7 @@ from kit.operator_world import listening_elsewhere
 from kit.store import make_account, make_intake, open_test_store
 from zajil.cli.main import main
 from zajil.config.load import load_configuration
+from zajil.operations.store import last_check
 from zajil.store.engine.folder import ServerLock
 from zajil.store.engine.open import make_dialect
 from zajil.store.mail.intake import write_intakes
@@ -186,6 +187,43 @@ def test_store_check_tells_and_mends(run: Run, folder: Path) -> None:
     status, out, _ = run("store", "check", "--repair")
     assert (status, "repaired: file blobs/xx/stray" in out) == (0, True)
     assert not stray.exists()
+
+
+_SPOIL = (
+    "UPDATE blob SET content = CAST(replace(CAST(content AS TEXT), '1', '7') AS BLOB)"
+    " WHERE content LIKE '%: 1%'"
+)
+
+
+def test_store_check_reads_the_messages(run: Run, folder: Path) -> None:
+    """What it found is kept for `zajil status`."""
+    store = open_test_store("sqlite", folder / "data", None)
+    who = make_account(store, "amal@north.test")
+    for number in range(3):
+        staged = store.blobs.stage([b"Subject: %d\r\n\r\n" % number])
+        store.write_now(write_intakes, make_intake(staged, local=[who]))
+    assert last_check(store) is None
+    with store._dialect.writer.begin() as tx:
+        tx.execute(sa.text("UPDATE blob SET digest = NULL WHERE content LIKE '%: 2%'"))
+    status, out, _ = run("store", "check")
+    assert (status, "\nread 3 messages; 1 have no digest yet" in out) == (0, True)
+    with store._dialect.writer.begin() as tx:
+        tx.execute(sa.text(_SPOIL))
+    status, out, _ = run("store", "check", "--quick")
+    assert (status, out.endswith("not read\nthe store is not damaged\n")) == (0, True)
+    found = last_check(store)
+    assert found is not None
+    assert (found.faults, found.read_since_ms is not None) == (0, True)
+    status, out, _ = run("store", "check", "--repair", "--json")
+    told = json.loads(out)
+    (finding,) = told["findings"]
+    assert (status, finding["kind"], finding["can_repair"]) == (1, "wrong-bytes", False)
+    assert finding["what"] == "message 2 in mailbox INBOX of amal"
+    assert (told["messages_read"], told["repaired"]) == (3, [])
+    found = last_check(store)
+    store.close_now()
+    assert found is not None
+    assert found.faults == 1
 
 
 def test_store_check_tells_that_space_is_short(run: Run) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,16 +12,13 @@ import sqlalchemy as sa
 from kit.clock import FakeClock
 from kit.store import NOW_MS, make_account, make_intake, open_test_store, running
 from zajil.config.options_monitor import AlertOptions
-from zajil.monitor import finders
 from zajil.monitor.conditions import DAY_MS, AlertCondition, AlertKind
 from zajil.monitor.finders import (
-    NightlyCheck,
     WorkerWatch,
     find_ending_certificates,
     find_full_disk,
     find_late_mail,
     find_unsigned_domains,
-    next_night_ms,
 )
 from zajil.monitor.state import Ending
 from zajil.store.engine.open import Store
@@ -172,60 +167,3 @@ def test_workers_that_die_again_and_again(clock: FakeClock) -> None:
 
     # Ten minutes after the last death it is over.
     assert asyncio.run(story()) == [0, 0, 0, 3, 3, 0, 0]
-
-
-def test_damage_is_found_at_night(
-    store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(finders, "_STEP_PAUSE_SECONDS", 0.001)
-    amal = make_account(store, "amal@north.test")
-    staged = asyncio.run(_stage(store))
-    store.write_now(write_intakes, make_intake(staged, local=[amal]))
-
-    def spoil(tx: sa.Connection, _items: Sequence[None]) -> list[None]:
-        tx.execute(sa.text("UPDATE mailbox SET messages = messages + 7 WHERE messages > 0"))
-        return [None]
-
-    async def story() -> list[object]:
-        night = NightlyCheck(store, clock)
-        found: list[object] = []
-        async with running(store):
-            found.append(await night.find())
-            clock.advance(next_night_ms(clock.now_ms()) - clock.now_ms())
-            found.append(await night.find())
-            found.append(await night.find())
-            await store.write(spoil, None)
-            clock.advance(DAY_MS)
-            last = await night.find()
-            found.append([(one.kind, one.facts["count"]) for one in last or ()])
-        return found
-
-    first, clean, again, damaged = asyncio.run(story())
-    assert (first, clean, again) == (None, [], None)
-    assert damaged == [(AlertKind.STORE, 1)]
-
-
-def test_a_check_ends_when_the_server_does(tmp_path: Path, clock: FakeClock) -> None:
-    sqlite_store = open_test_store("sqlite", tmp_path, clock=clock)
-    threads: set[threading.Thread] = set()
-
-    async def story() -> None:
-        async with running(sqlite_store):
-            before = set(threading.enumerate())
-            task = asyncio.create_task(NightlyCheck(sqlite_store, clock).check())
-            while not threads:
-                await asyncio.sleep(0.01)
-                threads.update(set(threading.enumerate()) - before)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    asyncio.run(story())  # it waits for the threads of ``to_thread``
-    assert not any(thread.is_alive() for thread in threads)
-
-
-def test_night_is_three_in_the_morning() -> None:
-    night = datetime.fromtimestamp(next_night_ms(NOW_MS) / 1000).astimezone()
-    assert (night.hour, night.minute) == (3, 0)
-    assert 0 < next_night_ms(NOW_MS) - NOW_MS <= 25 * HOUR
-    assert next_night_ms(next_night_ms(NOW_MS)) > next_night_ms(NOW_MS)

@@ -15,7 +15,6 @@ from zajil.monitor.conditions import AlertCondition, AlertKind
 from zajil.monitor.finders import (
     AlertWatch,
     Found,
-    NightlyCheck,
     WorkerWatch,
     find_ending_certificates,
     find_full_disk,
@@ -23,6 +22,7 @@ from zajil.monitor.finders import (
     find_unsigned_domains,
 )
 from zajil.monitor.meters import WORKER_DEATHS
+from zajil.monitor.store_check import find_damaged_store
 from zajil.operations.dns_watch import find_lost_records
 from zajil.web.language import OWN_LANGUAGE, load_languages
 
@@ -76,7 +76,7 @@ def _watches(resources: WorkerResources) -> Sequence[AlertWatch]:
             _HOUR,
         ),
         AlertWatch(frozenset({AlertKind.WORKERS}), WorkerWatch(deaths, clock).find, LOOK_SECONDS),
-        AlertWatch(frozenset({AlertKind.STORE}), NightlyCheck(store, clock).find),
+        AlertWatch(frozenset({AlertKind.STORE}), functools.partial(find_damaged_store, store)),
     ]
     if configuration.directory.urls:
         find_directory = functools.partial(find_directory_problem, store, clock)

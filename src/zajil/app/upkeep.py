@@ -26,6 +26,7 @@ from zajil.check.learned.trainer import Trainer
 from zajil.config.options import Configuration
 from zajil.core.ids import MailboxId
 from zajil.keys.upkeep import KeyUpkeep
+from zajil.monitor.store_check import NightlyCheck, fill_digests
 from zajil.read.indexer import Indexer
 from zajil.read.push_sender import PushSender
 from zajil.reports.collector import ReportCollector
@@ -60,7 +61,6 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         every("history", _HOUR, functools.partial(_prune_history, resources)),
         every("tracking", _HOUR, functools.partial(_prune_tracking, resources)),
         every("traffic", _HOUR, resources.traffic.prune),
-        every("expunged messages", 24 * _HOUR, functools.partial(_prune_expunged, resources)),
         every(
             "held accounts",
             _HOUR,
@@ -72,11 +72,11 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
             functools.partial(notify_of_full_mailboxes, own_mailer(resources)),
             functools.partial(make_room_for_all, store),
         ),
-        every("deleted messages", _HOUR, functools.partial(_prune_deleted, resources)),
         every("reports received", _MINUTE, collector.look),
         Chore("indexing", indexer.run),
         Chore("notifications", _push_sender(resources).run),
         every("threads", 24 * _HOUR, indexer.prune),
+        *_care_of_the_store(resources),
     ]
     policies = sts_policies(resources)
     if policies is not None:
@@ -101,6 +101,17 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         chores.append(Chore("learning", trainer.run))
         chores.append(every("learned words", _HOUR, trainer.prune))
     return chores
+
+
+def _care_of_the_store(resources: WorkerResources) -> Sequence[Chore]:
+    store, every = resources.store, functools.partial(_every, resources)
+    night = NightlyCheck(store, resources.clock)
+    return [
+        every("expunged messages", 24 * _HOUR, functools.partial(_prune_expunged, resources)),
+        every("deleted messages", _HOUR, functools.partial(_prune_deleted, resources)),
+        every("store check", _MINUTE, night.look),
+        every("digests", _HOUR, functools.partial(fill_digests, store)),
+    ]
 
 
 def _every(

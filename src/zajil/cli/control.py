@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from zajil.cli.configured import configuration_file, read_configuration
+from zajil.cli.configured import configuration_file, opened_store, read_configuration
 from zajil.cli.output import AsJson, print_json, printable, spell_age, spell_time
 from zajil.core.errors import NOT_DONE
+
+if TYPE_CHECKING:
+    from zajil.operations.store import LastCheck
 
 
 def reload(context: typer.Context, as_json: AsJson = False) -> None:
@@ -31,7 +36,7 @@ def reload(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def status(context: typer.Context, as_json: AsJson = False) -> None:
-    """Show the server that runs: since when, its workers, its open sessions.
+    """Show the running server: its start, workers and sessions, and the last check of the store.
 
     Exit status: 0 it runs, 1 no server runs, 2 an option is wrong.
     """
@@ -39,10 +44,34 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
     from zajil.net.system import SystemClock
 
     found = ask_server(_data_dir(context), {"do": "status"})
+    check = _last_check(context)
     if as_json:
-        print_json(found)
+        print_json({**found, "store_check": asdict(check) if check else None})
     else:
         _print_status(found, SystemClock().now_ms())
+        _print_check(check)
+
+
+def _last_check(context: typer.Context) -> LastCheck | None:
+    """Return what is known of the store; ``None`` also if it cannot be read now."""
+    from zajil.operations.run import WrongUser
+    from zajil.operations.store import last_check
+    from zajil.store.engine.errors import StoreUnavailable
+
+    with suppress(StoreUnavailable, WrongUser), opened_store(context) as store:
+        return last_check(store)
+    return None
+
+
+def _print_check(check: LastCheck | None) -> None:
+    if check is None:
+        print("Store check    not yet")
+        return
+    found = f"{check.faults} faults; see `zajil store check`" if check.faults else "no damage"
+    since = "not all messages were read yet"
+    if check.read_since_ms is not None:
+        since = f"all messages were read since {spell_time(check.read_since_ms)}"
+    print(f"Store check    {spell_time(check.at_ms)}: {found}; {since}")
 
 
 def _data_dir(context: typer.Context) -> Path:

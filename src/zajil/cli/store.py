@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from zajil.cli.configured import opened_store, read_configuration
 from zajil.cli.output import AsJson, print_json, printable, progress_bar
 from zajil.cli.upgrade import run
 from zajil.core.errors import NOT_DONE
+
+if TYPE_CHECKING:
+    from zajil.operations.store import CheckReport
 
 store_app = typer.Typer(
     name="store", help="The database and the files of the server.", no_args_is_help=True
@@ -47,30 +51,46 @@ def check(
         bool,
         typer.Option(
             "--repair",
-            help="Repair what can be repaired without loss: wrong counts and sizes, orphans.",
+            help="Repair what can be repaired without loss: wrong counts and sizes, orphans, "
+            "summaries, the index of words.",
         ),
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do not read the bytes of the messages.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check the store: missing content, wrong counts, orphans.
+    """Check the store: damaged or missing content, wrong counts, orphans, summaries, the index.
 
-    It reads the whole database, and checks that the file of each large message exists, without
-    reading it. The server may be running. With --repair, repaired damage is listed first.
+    It reads the whole database and each message, and compares the bytes with the digest that was
+    stored with them; a message that an older version stored has none until the server has computed
+    it. The server may be running; it checks itself too, each night a seventh of the messages. With
+    --repair, repaired damage is listed first.
 
     Exit status: 0 no damage, 1 damage was found, or the store cannot be read, 2 wrong usage.
     """
-    from zajil.operations.store import check_store, describe_store
+    from zajil.net.system import SystemClock
+    from zajil.operations.store import StoreCheckOptions, check_store, describe_store
 
     configuration = read_configuration(context)
     with opened_store(context) as store:
         facts = describe_store(store, configuration)
-        with progress_bar("checking the store", quiet=as_json) as progress:
-            found, left = check_store(store, configuration, repairs=repair, progress=progress)
-    mended = [one for one in found if one not in left]
+        options = StoreCheckOptions(repairs=repair, is_quick=quick)
+        stage = partial(progress_bar, quiet=as_json)
+        report = check_store(store, configuration, SystemClock(), options, stage)
+    left = report.left
+    mended = [one for one in report.found if one not in left]
     if as_json:
         findings = [asdict(one) for one in left]
         print_json(
-            {**facts, "ok": not left, "findings": findings, "repaired": [asdict(m) for m in mended]}
+            {
+                **facts,
+                "ok": not left,
+                "messages_read": report.messages,
+                "without_digest": report.undigested,
+                "findings": findings,
+                "repaired": [asdict(m) for m in mended],
+            }
         )
     else:
         for name, value in facts.items():
@@ -79,8 +99,18 @@ def check(
             print(printable(f"repaired: {one.what}: {one.reason}"))
         for one in left:
             print(printable(f"{one.what}: {one.reason} ({one.kind}); {one.advice}"))
+        print(_what_was_read(report))
         print(_verdict({one.kind for one in left}))
     raise typer.Exit(NOT_DONE if left else 0)
+
+
+def _what_was_read(report: CheckReport) -> str:
+    if report.messages is None:
+        return "the messages were not read"
+    text = f"read {report.messages} messages"
+    if report.undigested:
+        text += f"; {report.undigested} have no digest yet to compare them with"
+    return text
 
 
 def _verdict(kinds: set[str]) -> str:

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from zajil.config.options_monitor import AlertOptions
 from zajil.core.clock import Clock
 from zajil.monitor.conditions import DAY_MS, AlertCondition, AlertKind, Fact
 from zajil.monitor.state import Ending
-from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.people.dkim_keys import KeyState, list_dkim_keys
 from zajil.store.people.domains import list_domains
@@ -33,9 +30,6 @@ _ENDS_SOON_MS = 14 * DAY_MS
 _WINDOW_MS = 600_000
 _MOST_DEATHS = 3
 """Within ten minutes; a single one is told by the log."""
-_STEP_PAUSE_SECONDS = 0.2
-"""Between two queries of the nightly check, so that mail goes on beside it."""
-_NIGHT_HOUR = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,53 +113,3 @@ class WorkerWatch:
         if died < _MOST_DEATHS:
             return []
         return [AlertCondition(AlertKind.WORKERS, "", {"count": died, "window_age": _WINDOW_MS})]
-
-
-@dataclass(slots=True)
-class NightlyCheck:
-    """Checks the rows of the store and the files of messages, once each night."""
-
-    store: Store
-    clock: Clock
-    _next_ms: int | None = None
-
-    async def find(self) -> Found:
-        """Check now, if it is time; else say that nothing new is known."""
-        now_ms = self.clock.now_ms()
-        if self._next_ms is None:
-            self._next_ms = next_night_ms(now_ms)
-        if now_ms < self._next_ms:
-            return None
-        self._next_ms = next_night_ms(now_ms)
-        return await self.check()
-
-    async def check(self) -> Found:
-        """Check now, in a thread of its own; cancelled, it ends after its present step."""
-        from zajil.store.repair.check import find_damage  # once a night, in one worker
-
-        stop = threading.Event()
-
-        def pause(_done: int, _total: int) -> None:
-            if stop.wait(_STEP_PAUSE_SECONDS):
-                raise StoreUnavailable("the check was stopped")
-
-        try:
-            found = await asyncio.to_thread(
-                find_damage, self.store, is_served=True, progress=pause, is_light=True
-            )
-        except StoreUnavailable:
-            return None
-        finally:
-            stop.set()
-        if not found:
-            return []
-        shown = "; ".join(f"{one.what} {one.reason}" for one in found[:_MOST_SHOWN])
-        return [AlertCondition(AlertKind.STORE, "", {"count": len(found), "faults": shown})]
-
-
-def next_night_ms(now_ms: int) -> int:
-    """Return when it is three in the morning next, by the clock of this machine."""
-    now = datetime.fromtimestamp(now_ms / 1000).astimezone()
-    night = now.replace(hour=_NIGHT_HOUR, minute=0, second=0, microsecond=0)
-    night = night if night > now else night + timedelta(days=1)
-    return int(night.timestamp() * 1000)

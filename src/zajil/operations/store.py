@@ -4,21 +4,72 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from zajil.config.options import Configuration
+from zajil.core.clock import Clock
 from zajil.core.units import format_size
+from zajil.core.value_class import value_class
 from zajil.operations.run import as_server_user, find_user
+from zajil.read.derived_check import DerivedCheck
 from zajil.read.indexer import reindex
+from zajil.store.engine.check_results import (
+    PARTS,
+    ROWS,
+    CheckResult,
+    load_checks,
+    record_checks,
+)
 from zajil.store.engine.dialect import Progress
+from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import is_served, make_folder
 from zajil.store.engine.life import create_store
 from zajil.store.engine.migrate import load_alembic
 from zajil.store.engine.open import Store
+from zajil.store.mail.digests import count_undigested
 from zajil.store.people.accounts import list_accounts
 from zajil.store.people.domains import list_domains
 from zajil.store.repair.check import find_damage, repair
+from zajil.store.repair.contents import Contents, check_contents, results_of
 from zajil.store.repair.damage import Damage
+
+_MOST_KEPT = 20
+"""Sentences of damage that are kept."""
+
+
+@value_class(frozen=True, slots=True)
+class StoreCheckOptions:
+    """How the store is checked."""
+
+    repairs: bool = False
+    is_quick: bool = False
+    """The bytes of messages are not read."""
+
+
+@value_class(frozen=True, slots=True)
+class CheckReport:
+    """What a check found."""
+
+    found: Sequence[Damage]
+    left: Sequence[Damage]
+    """What of it is not repaired."""
+    messages: int | None
+    """That were read; copies count as one. ``None``: none were, as it was asked for."""
+    undigested: int
+    """Messages whose bytes nothing is known of yet."""
+
+
+@value_class(frozen=True, slots=True)
+class LastCheck:
+    """The last check of the store."""
+
+    at_ms: int
+    faults: int
+    """That were found and not repaired."""
+    read_since_ms: int | None
+    """Since when all messages were read; ``None``: not all were yet."""
 
 
 def make_store(configuration: Configuration) -> None:
@@ -41,34 +92,81 @@ def make_store(configuration: Configuration) -> None:
         create_store(configuration.store, server.data_dir)
 
 
+Stage = Callable[[str], AbstractContextManager[Progress]]
+"""Shows the progress of one part of the work, under its name."""
+
+
 def check_store(
-    store: Store, configuration: Configuration, *, repairs: bool, progress: Progress
-) -> tuple[list[Damage], list[Damage]]:
+    store: Store,
+    configuration: Configuration,
+    clock: Clock,
+    options: StoreCheckOptions,
+    stage: Stage,
+) -> CheckReport:
     """Find what is damaged; mend what can be mended, if asked to.
 
-    Returns:
-        What was found, and what of it is left.
+    The result is kept in the store, for alerts and `zajil status`.
     """
     data_dir = configuration.server.data_dir
     # A node elsewhere may write to a PostgreSQL database, but not to files here.
     served = is_served(data_dir)
-    found = find_damage(store, is_served=served, progress=progress)
+    with stage("checking the rows") as progress:
+        found = find_damage(store, is_served=served, progress=progress)
+    contents, derived = None, None
+    if not options.is_quick and not any(one.kind == "unreadable" for one in found):
+        derived = DerivedCheck(store)
+        with stage("reading the messages") as progress:
+            contents = check_contents(store, progress, look=derived.look)
+        derived.look_at_index()
+        found += [*contents.damage, *derived.damage]
     left = found
-    if repairs and any(one.can_repair for one in found):
+    if options.repairs and any(one.can_repair for one in found):
         repair(store, is_served=served)
-        left = find_damage(store, is_served=served, progress=progress)
+        if derived is not None:
+            derived.repair()
+        with stage("checking the rows again") as progress:
+            left = find_damage(store, is_served=served, progress=progress)
+        left += contents.damage if contents else ()
+    _record(store, clock.now_ms(), left, contents)
+    full = _short_space(configuration)
+    return CheckReport(
+        found=[*found, *full],
+        left=[*left, *full],
+        messages=contents.blobs if contents else None,
+        undigested=store.read_now(count_undigested),
+    )
+
+
+def _short_space(configuration: Configuration) -> list[Damage]:
+    data_dir = configuration.server.data_dir
     free = shutil.disk_usage(data_dir).free
     reserve = configuration.store.free_space_reserve
-    if free < reserve:
-        full = Damage(
-            "no-space",
-            str(data_dir),
-            f"{format_size(free)} are free, less than store.free_space_reserve, "
-            f"{format_size(reserve)}: new mail is deferred",
-            "make room",
-        )
-        return [*found, full], [*left, full]
-    return found, left
+    if free >= reserve:
+        return []
+    reason = (
+        f"{format_size(free)} are free, less than store.free_space_reserve, "
+        f"{format_size(reserve)}: new mail is deferred"
+    )
+    return [Damage("no-space", str(data_dir), reason, "make room")]
+
+
+def _record(store: Store, at_ms: int, left: Sequence[Damage], contents: Contents | None) -> None:
+    told = [f"{one.what} {one.reason}" for one in left]
+    results = [CheckResult(ROWS, at_ms, len(told), 0, tuple(told[:_MOST_KEPT]))]
+    if contents is not None:
+        results += results_of(contents, at_ms)
+    with suppress(StoreUnavailable):  # a full disk, for one; it is no fault of the check
+        store.write_now(record_checks, tuple(results))
+
+
+def last_check(store: Store) -> LastCheck | None:
+    """Return what the last check of the store found, by the server or by an operator."""
+    checks = store.read_now(load_checks)
+    rows = checks.pop(ROWS, None)
+    if rows is None:
+        return None
+    oldest = min((one.at_ms for one in checks.values()), default=None)
+    return LastCheck(rows.at_ms, rows.blobs, oldest if len(checks) == PARTS else None)
 
 
 def reindex_store(store: Store, progress: Progress) -> int:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
 
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock
 from zajil.core.value_class import value_class
 from zajil.operations.run import as_server_user
+from zajil.operations.store import Stage
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.life import Upgrade, undo_store, upgrade_store
 from zajil.store.engine.migrate import load_alembic
@@ -18,9 +18,6 @@ from zajil.store.engine.open import open_store
 from zajil.store.engine.rehearsal import RehearsedMigration, copied_store, migrate_copy
 from zajil.store.repair.check import find_damage_in_copy
 from zajil.store.repair.damage import Damage
-
-Stage = Callable[[str], AbstractContextManager[Progress]]
-"""Shows the progress of one part of the work, under its name."""
 
 
 def bring_up_to_date(

@@ -277,15 +277,16 @@ blob = sa.Table(
     sa.Column("digest", sa.LargeBinary),
 )
 
-# What the nightly check of the bytes of messages found, by part of a week (store.repair.contents).
+# What the last checks found: of each seventh of the messages, and of the rows
+# (store.engine.check_results).
 content_check = sa.Table(
     "content_check",
     metadata,
-    sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),  # 0 to 6
+    sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),  # 7: the rows
     sa.Column("at_ms", NUMBER, nullable=False),
-    sa.Column("blobs", NUMBER, nullable=False),
+    sa.Column("blobs", NUMBER, nullable=False),  # that were read; of the rows, faults
     sa.Column("bytes", NUMBER, nullable=False),
-    sa.Column("damaged", sa.Text, nullable=False),  # ids of blobs, divided by spaces
+    sa.Column("damaged", sa.Text, nullable=False),  # JSON array: ids of blobs, or sentences
     sqlite_with_rowid=False,
 )
 

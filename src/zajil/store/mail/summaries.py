@@ -181,6 +181,21 @@ def count_waiting(conn: Connection) -> int:
     return conn.scalar(query) or 0
 
 
+def differing_summaries(conn: Connection, new: Sequence[NewSummary]) -> list[BlobId]:
+    """Return the blobs that have a summary of this version, without a fault, which is another."""
+    wanted = {one.blob_id: _row(one, 0)[_CONTENT] for one in new}
+    found: list[BlobId] = []
+    for some in portions(list(wanted)):
+        query = sa.select(*_COLUMNS).where(
+            summary.c.blob_id.in_(some), summary.c.version == VERSION, summary.c.fault == ""
+        )
+        for row in conn.execute(query):
+            kept = [bytes(one) if isinstance(one, memoryview) else one for one in row]
+            if tuple(kept)[_CONTENT] != wanted[row.blob_id]:
+                found.append(row.blob_id)
+    return found
+
+
 # ---- units of work ------------------------------------------------------------------------------
 
 
@@ -262,6 +277,8 @@ _COLUMNS = (
     summary.c.body,
     summary.c.body_structure,
 )
+_CONTENT = slice(3, None)
+"""The columns that say something of the message."""
 _NOTHING = ("", "", "", "[[],[],[]]", None, "", False, "", "", None, None, None)
 _LISTED = (
     summary.c.fault,
