@@ -245,7 +245,9 @@ PAGES: dict[str, Page] = {
         },
     ),
     "personal-data": Page(
+        fill={"/root/amal": "{}/exported"},
         expected={
+            "zajil account export amal /root/amal": Expected(says=("messages: [1-9]",)),
             "zajil account erase salma --dry-run": Expected(says=("mail: [0-9]+ messages",)),
             "zajil account erase salma --yes": Expected(
                 says=("name the person erased-", "wait in the queue")

@@ -25,6 +25,7 @@ account_app.command("admin")(account_change.set_admin)
 account_app.command("forward")(account_change.forward)
 account_app.command("delegate")(account_change.delegate)
 account_app.command("release")(account_change.release)
+account_app.command("export")(account_person.export)
 account_app.command("erase")(account_person.erase)
 
 PasswordFile = Annotated[

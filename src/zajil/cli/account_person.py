@@ -1,15 +1,26 @@
-"""``zajil account erase``: everything that the server knows of one person."""
+"""``zajil account export|erase``: everything that the server knows of one person."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zajil.cli.configured import open_operations, read_configuration
 from zajil.cli.errors import WrongUsage
-from zajil.cli.output import AsJson, print_json, printable, progress_bar, spell_size, spell_time
+from zajil.cli.moving_in import caller
+from zajil.cli.output import (
+    AsJson,
+    Who,
+    print_json,
+    printable,
+    progress_bar,
+    spell_size,
+    spell_time,
+)
+from zajil.core.errors import NOT_DONE
 
 if TYPE_CHECKING:
     from zajil.operations.erase_account import Erasure, ErasurePlan
@@ -21,6 +32,58 @@ Whoever = Annotated[
         help="Address or login name of the account; of one that was removed, its address.",
     ),
 ]
+
+
+def export(
+    context: typer.Context,
+    who: Who,
+    folder: Annotated[Path, typer.Argument(help="Folder to write to; it is created.")],
+    as_json: AsJson = False,
+) -> None:
+    """Export everything that the server knows of the person of an account.
+
+    Mail and deleted mail as mbox files, contacts as vCard, settings, log-ins, sessions, journeys,
+    the audit trail and what the junk filter learned as JSON; README.txt explains the files in
+    English and Arabic. Passwords and keys are left out. The server may be running. If it was
+    interrupted, run it again with the same folder.
+
+    Exit status: 0 done, 1 no such account, the folder cannot be written, or messages were left out
+    (they are listed), 2 wrong usage.
+    """
+    from zajil.operations.export_account import export_account
+
+    owner = caller()
+    with (
+        open_operations(context) as operations,
+        progress_bar("exporting", quiet=as_json) as progress,
+    ):
+        done = operations.run(export_account, who, folder.absolute(), owner, progress)
+    reports = (done.mail, done.deleted)
+    messages, deleted = [one.moved + one.known for one in reports]
+    left = [item for one in reports for item in one.left_out]
+    count = sum(one.left_out_count for one in reports)
+    if as_json:
+        print_json(
+            {
+                "folder": str(done.folder),
+                "messages": messages,
+                "deleted_messages": deleted,
+                "contacts": done.contacts,
+                "journeys": done.journeys,
+                "sessions": done.sessions,
+                "audit": done.changes,
+                "left_out": [{"what": one.what, "why": one.why} for one in left],
+            }
+        )
+    else:
+        print(printable(f"exported to {done.folder}; README.txt explains the files"))
+        print(f"messages: {messages}; deleted messages: {deleted}; contacts: {done.contacts}")
+        print(f"journeys: {done.journeys}; sessions: {done.sessions}; audit: {done.changes}")
+        for one in left:
+            print(printable(f"left out: {one.what}: {one.why}"))
+        if count > len(left):
+            print(f"left out: {count - len(left)} more")
+    raise typer.Exit(NOT_DONE if count else 0)
 
 
 def erase(
@@ -43,7 +106,7 @@ def erase(
     """
     from zajil.operations.erase_account import erase_account, plan_erasure, what_is_left
 
-    data_dir = read_configuration(context).server.data_dir
+    configuration = read_configuration(context)
     with open_operations(context) as operations:
         caps = operations.store.caps
         plan = operations.read(lambda conn: plan_erasure(conn, who, caps))
@@ -59,7 +122,7 @@ def erase(
             typer.confirm("Erase all this?", abort=True)
         with progress_bar("erasing", quiet=as_json) as progress:
             done = operations.run(erase_account, plan, progress)
-    left = what_is_left(plan, data_dir)
+        left = what_is_left(plan, configuration)
     if as_json:
         print_json({**_done_facts(done), "left": left})
         return

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
+from zajil.config.options import Configuration
+from zajil.config.options_backup import BackupOptions
 from zajil.core.actor import Actor
+from zajil.core.errors import ZajilError
+from zajil.operations.backup import open_backups
 from zajil.operations.context import OperationContext, Recorded, require_admin
+from zajil.store.backup.manifest import snapshot_names
+from zajil.store.backup.read import Snapshot as BackupSnapshot
+from zajil.store.backup.read import open_snapshot
 from zajil.store.engine.life import COPIES
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Transaction
@@ -101,13 +107,8 @@ def plan_erasure(conn: Snapshot, login_or_address: str, caps: Caps) -> ErasurePl
     return plan
 
 
-def what_is_left(plan: ErasurePlan, data_dir: Path) -> list[str]:
-    """Return what an erasure leaves, and why; one sentence each.
-
-    Args:
-        plan: from ``plan_erasure``.
-        data_dir: of the server.
-    """
+def what_is_left(plan: ErasurePlan, configuration: Configuration) -> list[str]:
+    """Return what an erasure leaves, and why; one sentence each."""
     left = [
         "messages in mailboxes of other accounts, and their address books: they belong to these "
         "accounts",
@@ -119,10 +120,38 @@ def what_is_left(plan: ErasurePlan, data_dir: Path) -> list[str]:
             f"{waiting} mails that wait in the queue, with their journeys: they are delivered "
             "first; when the queue is empty, run this command again with the address"
         )
-    copies = data_dir / COPIES
+    copies = configuration.server.data_dir / COPIES
     if copies.is_dir() and any(copies.iterdir()):
         left.append(f"copies of the store from before upgrades, in {copies}: remove them")
+    if configuration.backup.target is not None:
+        left += _in_backups(plan.person, configuration.backup)
     return left
+
+
+def _in_backups(person: NamedPerson, options: BackupOptions) -> list[str]:
+    """Name the snapshots that contain an account; all of them if its id is not known."""
+    try:
+        backups = open_backups(options)
+        found = [
+            name
+            for name in snapshot_names(backups.target)
+            if _has_account(open_snapshot(backups.target, backups.seal, name), person)
+        ]
+    except ZajilError as error:
+        return [f"backups in {options.target}, which cannot be read now ({error})"]
+    if not found:
+        return []
+    return [
+        f"backups in {options.target}, until they are deleted (`zajil backup prune`): "
+        f"{', '.join(found)}"
+    ]
+
+
+def _has_account(snapshot: BackupSnapshot, person: NamedPerson) -> bool:
+    if person.account_id is None:
+        return True
+    key = (person.account_id,)
+    return any(True for _ in snapshot.rows("account", key, key))
 
 
 async def erase_account(

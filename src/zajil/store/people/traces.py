@@ -8,7 +8,8 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -217,9 +218,7 @@ def _erase_events(tx: Connection, person: NamedPerson, ids: Sequence[int]) -> in
         kept = [one for one in events if not person.is_in(one)]
         if len(kept) == len(events):
             continue
-        is_own = any(
-            isinstance(one, LoggedIn | LoginFailed) and one.login in person.logins for one in events
-        )
+        is_own = _is_own_session(events, person)
         count += 1
         if not kept or (is_own and row.mail_id is None):
             tx.execute(sa.delete(event).where(event.c.id == row.id))
@@ -227,6 +226,12 @@ def _erase_events(tx: Connection, person: NamedPerson, ids: Sequence[int]) -> in
             changed = sa.update(event).where(event.c.id == row.id)
             tx.execute(changed.values(body=encode_events(kept)))
     return count
+
+
+def _is_own_session(events: Sequence[TrackingEvent], person: NamedPerson) -> bool:
+    return any(
+        isinstance(one, LoggedIn | LoginFailed) and one.login in person.logins for one in events
+    )
 
 
 def _rows(tx: Connection, table: sa.Table, ids: Sequence[int]) -> list[Any]:
@@ -306,3 +311,30 @@ def erase_failure_reports(tx: Connection, items: Sequence[NamedPerson]) -> list[
         tx.execute(sa.delete(dmarc_report_row).where(dmarc_report_row.c.report.in_(ids)))
         counts.append(len(ids))
     return counts
+
+
+def load_event_traces(
+    conn: Connection, person: NamedPerson, ids: Sequence[int]
+) -> Iterator[list[TrackingEvent]]:
+    """Yield the events of sessions that are about a person.
+
+    A session in which the person logged in is given as a whole, of others what names the person.
+    """
+    for row in _rows(conn, event, ids):
+        if row.mail_id is not None:
+            continue  # part of a journey
+        events = decode_events(row.body)
+        if not _is_own_session(events, person):
+            events = [one for one in events if person.is_in(one)]
+        if events:
+            yield events
+
+
+def load_audit_traces(
+    conn: Connection, person: NamedPerson, ids: Sequence[int]
+) -> Iterator[AuditEvent]:
+    """Yield changes that name a person, without the network addresses of others."""
+    for row in _rows(conn, audit, ids):
+        for one in decode_events(row.body):
+            if isinstance(one, AuditEvent):
+                yield one if one.actor in person.logins else replace(one, peer="")
