@@ -326,7 +326,15 @@ def test_an_account_that_is_gone_comes_back_with_all_that_belonged_to_it(
     )
     assert contents(store, amal) == before
     after = every_row(store)
-    for name in ("account_setting", "last_login", "subscription", "totp", "passkey", "account"):
+    for name in (
+        "account_setting",
+        "last_login",
+        "subscription",
+        "totp",
+        "passkey",
+        "account",
+        "domain_admin",
+    ):
         assert after[name] == rows[name], name
     assert [row[1:] for row in after["contact"]] == [row[1:] for row in rows["contact"]]
     assert [row[1:] for row in after["app_password"]] == [row[1:] for row in rows["app_password"]]
@@ -341,6 +349,7 @@ def fill_rows_of(store: Store, account_id: int) -> None:
     """Give an account a row in tables that are filled by log-ins and by learning."""
     rows: dict[str, dict[str, Any]] = {
         "last_login": {"at_ms": 1, "service": "imaps", "peer": "192.0.2.1"},
+        "domain_admin": {"domain": "north.test"},
         "totp": {"secret": "A", "last_step": 1, "created_ms": 1},
         "passkey": {
             "credential_id": "c",

@@ -58,6 +58,7 @@ TABLES: dict[str, Treatment] = {
     "account": Treatment(Erase.ACCOUNT, "account.json", Restore.OWN_WAY),
     "address": Treatment(Erase.ACCOUNT, "account.json", Restore.OWN_WAY),
     "identity": Treatment(Erase.ACCOUNT, "logins.json", Restore.ROWS),
+    "domain_admin": Treatment(Erase.ACCOUNT, "account.json", Restore.OWN_WAY),
     "directory_state": _NOBODY,
     "delegation": Treatment(Erase.ACCOUNT, "account.json", Restore.OWN_WAY),
     "account_setting": Treatment(Erase.ACCOUNT, "settings.json", Restore.ROWS),

@@ -32,6 +32,8 @@ from zajil.store.schema import (
     address,
     app_password,
     delegation,
+    domain,
+    domain_admin,
     mailbox,
     mailbox_right,
     metadata,
@@ -82,6 +84,7 @@ def _restore(tx: Connection, source: AccountSource) -> RestoredAccount:
             insert_kept(tx, table, [_without_id(table, row) | own for row in rows])
     _restore_app_passwords(tx, source, account_id)
     _restore_rights(tx, source, account_id)
+    _restore_domains(tx, source, account_id)
     aliases, left = _restore_aliases(tx, source, was.address)
     _restore_delegations(tx, source, account_id, was.address)
     return RestoredAccount(account_id, tuple(aliases), tuple(left))
@@ -135,6 +138,15 @@ def _restore_rights(tx: Connection, source: AccountSource, account_id: AccountId
     there = set(tx.scalars(others))
     own = [row | {"account_id": account_id} for row in rows if row["mailbox_id"] in there]
     insert_kept(tx, mailbox_right, own)
+
+
+def _restore_domains(tx: Connection, source: AccountSource, account_id: AccountId) -> None:
+    """Restore which domains it administers, of those that are still there."""
+    rows = rows_of(source, domain_admin, domain_admin.c.account_id == source.account_id)
+    names = [row["domain"] for row in rows]
+    there = set(tx.scalars(sa.select(domain.c.ascii_name).where(domain.c.ascii_name.in_(names))))
+    own = [row | {"account_id": account_id} for row in rows if row["domain"] in there]
+    insert_kept(tx, domain_admin, own)
 
 
 def _restore_aliases(

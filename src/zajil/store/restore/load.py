@@ -238,6 +238,7 @@ class _Load:
             "scram_key",
             (row for row in self._rows("scram_key") if row["app_password_id"] in numbers),
         )
+        self._copy_own("domain_admin")
         for name, treatment in TABLES.items():
             if treatment.restore is Restore.ROWS and name not in ("subscription", "contact"):
                 self._copy_own(name)
