@@ -325,5 +325,5 @@ def made_row(table: sa.Table, account_id: int) -> dict[str, Any]:
         elif isinstance(column.type, sa.LargeBinary):
             row[column.name] = b"x"
         else:
-            row[column.name] = "made"
+            row[column.name] = "[]"
     return row

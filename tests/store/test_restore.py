@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from kit.backups import back_up as make_snapshot
 from kit.backups import look_into
@@ -27,10 +28,13 @@ from zajil.operations.restore_account import (
     restore_account,
     restore_account_contacts,
 )
+from zajil.store.backup.read import Snapshot as BackupSnapshot
 from zajil.store.backup.target import DamagedBackup
 from zajil.store.engine.batch import mailbox_topic
-from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.errors import StoreUnavailable, WrongSchema
+from zajil.store.engine.migrate import run_migrations
 from zajil.store.engine.open import Store
+from zajil.store.engine.sqlite import Sqlite
 from zajil.store.mail.annotations import NewAnnotations, set_annotations
 from zajil.store.mail.deleted import Chosen, purge_deleted
 from zajil.store.mail.intake import write_intakes
@@ -450,6 +454,44 @@ def test_a_message_that_the_backup_does_not_have_is_named_and_the_rest_restored(
 
     done = restore(store, replace(source, open_blobs=open_blobs))
     assert (done.messages, list(done.lost)) == (1, [first])
+
+
+def test_a_backup_of_an_older_schema_is_upgraded_before_it_is_read(
+    store: Store, amal: AccountEntry, tmp_path: Path
+) -> None:
+    """0046 is the first schema of which there can be a backup."""
+    put(store, amal, amal.inbox, b"mine")
+    made = make_snapshot(store, tmp_path / "target")
+    snapshot = look_into(tmp_path / "target", made.name)
+    old = "0046"
+    with database_of(old, tmp_path / "old.sqlite") as conn:
+        names = set(sa.inspect(conn).get_table_names())
+    tables = {name: one for name, one in snapshot.manifest.tables.items() if name in names}
+    manifest = replace(snapshot.manifest, schema=old, tables=tables)
+    older = BackupSnapshot(snapshot._target, snapshot._seal, made.name, manifest)
+    lose(store, amal, amal.inbox, 1)
+    was = find_account_there(older, "amal")
+    with loaded_account(older, was, Needed(choice=Choice()), tmp_path) as source:
+        assert restore(store, source).messages == 1
+    manifest = replace(snapshot.manifest, schema="9999")
+    newer = BackupSnapshot(snapshot._target, snapshot._seal, made.name, manifest)
+    with (
+        pytest.raises(WrongSchema, match="schema 9999"),
+        loaded_account(newer, was, Needed(choice=Choice()), tmp_path),
+    ):
+        pass
+
+
+@contextmanager
+def database_of(schema: str, path: Path) -> Iterator[Connection]:
+    """Make a database with the tables of a schema."""
+    database = Sqlite(path)
+    try:
+        with database.creating() as conn:
+            run_migrations(conn, to=schema)
+            yield conn
+    finally:
+        database.close()
 
 
 def test_contacts_alone(store: Store, amal: AccountEntry, back_up: Backup) -> None:

@@ -122,7 +122,7 @@ def erase(
             typer.confirm("Erase all this?", abort=True)
         with progress_bar("erasing", quiet=as_json) as progress:
             done = operations.run(erase_account, plan, progress)
-        left = what_is_left(plan, configuration)
+        left = what_is_left(done.plan, configuration)
     if as_json:
         print_json({**_done_facts(done), "left": left})
         return

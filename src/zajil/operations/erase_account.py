@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from zajil.config.options import Configuration
@@ -22,6 +22,7 @@ from zajil.store.mail.caps import Caps
 from zajil.store.mail.room import Usage, load_usage
 from zajil.store.people.accounts import NoSuchAccount, delete_account
 from zajil.store.people.aliases import require_other_targets
+from zajil.store.people.identities import identities_of
 from zajil.store.people.person import NamedPerson, find_person
 from zajil.store.people.traces import (
     PORTION,
@@ -48,13 +49,16 @@ class ErasurePlan:
     """What would be erased."""
 
     person: NamedPerson
-    usage: Usage | None
+    usage: Usage | None = None
     """Messages and bytes; ``None``: the account was removed before."""
     mails: MailTraces
     events: tuple[int, ...]
     """Ids of records that may name the person."""
     changes: tuple[int, ...]
     """Ids of entries of the audit trail that may name the person."""
+
+    sources: tuple[str, ...] = ()
+    """Directories that the account comes from."""
 
     @property
     def is_empty(self) -> bool:
@@ -95,16 +99,25 @@ def plan_erasure(conn: Snapshot, login_or_address: str, caps: Caps) -> ErasurePl
     row = person.row
     if row is not None:
         require_other_targets(conn, row.address)
-    plan = ErasurePlan(
+    plan = _find_traces(conn, person)
+    if row is not None:
+        plan = replace(
+            plan,
+            usage=load_usage(conn, caps, row.account_id),
+            sources=tuple(one.source for one in identities_of(conn, row.account_id)),
+        )
+    if plan.is_empty:
+        raise NoSuchAccount(f"account {login_or_address} does not exist, and no record names it")
+    return plan
+
+
+def _find_traces(conn: Snapshot, person: NamedPerson) -> ErasurePlan:
+    return ErasurePlan(
         person=person,
-        usage=None if row is None else load_usage(conn, caps, row.account_id),
         mails=find_mail_traces(conn, person),
         events=tuple(find_event_traces(conn, person)),
         changes=tuple(find_audit_traces(conn, person)),
     )
-    if plan.is_empty:
-        raise NoSuchAccount(f"account {login_or_address} does not exist, and no record names it")
-    return plan
 
 
 def what_is_left(plan: ErasurePlan, configuration: Configuration) -> list[str]:
@@ -119,6 +132,11 @@ def what_is_left(plan: ErasurePlan, configuration: Configuration) -> list[str]:
         left.append(
             f"{waiting} mails that wait in the queue, with their journeys: they are delivered "
             "first; when the queue is empty, run this command again with the address"
+        )
+    if plan.sources:
+        left.append(
+            f"the entry of the person in {', '.join(plan.sources)}: as long as it is there, the "
+            "account is created again"
         )
     copies = configuration.server.data_dir / COPIES
     if copies.is_dir() and any(copies.iterdir()):
@@ -177,9 +195,12 @@ async def erase_account(
         StoreUnavailable: the rest was not erased; it may be done again.
     """
     require_admin(actor)
-    done = Erasure(plan=plan)
-    person, mails = plan.person, plan.mails
+    person = plan.person
     await _remove_account(context, actor, person)
+    # Mail may have come meanwhile.
+    found = await context.read(lambda conn: _find_traces(conn, person))
+    plan = replace(found, usage=plan.usage, sources=plan.sources)
+    done, mails = Erasure(plan=plan), plan.mails
     total = sum(map(len, (mails.sent, mails.received, plan.events, plan.changes)))
     count = 0
 
