@@ -23,6 +23,7 @@ from kit.talk import acceptance_context
 from kit.zone import Zone, ZoneResolver
 from zajil.config.options import Configuration, LimitOptions
 from zajil.config.options_server import ServerOptions
+from zajil.config.options_sign_on import SignOnOptions
 from zajil.config.options_users import WebOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
@@ -30,6 +31,7 @@ from zajil.core.ids import AccountId, MailId
 from zajil.core.service import Service
 from zajil.dns.flow import Resolve
 from zajil.login.service import LoginService
+from zajil.login.sign_on.provider import OpenIdProvider
 from zajil.mailauth.mark_certificate import MarkRoots
 from zajil.net.peer import Networks
 from zajil.operations.mail_servers import MailServer
@@ -174,6 +176,7 @@ async def visiting(
     limits: LimitOptions | None = None,
     servers: tuple[MailServer, ...] = (),
     mark_roots: bytes | None = None,
+    sign_on: SignOnOptions | None = None,
     **options: Any,
 ) -> AsyncIterator[Site]:
     """Open the site over an empty store.
@@ -186,6 +189,7 @@ async def visiting(
         limits: of the acceptance of mail.
         servers: what mail programs connect to.
         mark_roots: PEM of the certificates that confirm logos of senders; ``None``: no logos.
+        sign_on: of ``[sign_on]``; ``None``: no provider vouches for people.
         options: of ``[web]``.
     """
     clock = FakeClock(NOW_MS)
@@ -212,6 +216,10 @@ async def visiting(
             resolver = ZoneResolver(zone or {})
             roots = MarkRoots(mark_roots)
             logos = LogoFinder(store, resolver.resolve, outside, roots, clock, seconds=60)
+        provider = None
+        if sign_on is not None:
+            trust = ssl.create_default_context()
+            provider = OpenIdProvider(sign_on, trust, clock, "http://mail.test/login/sso/back")
         services = WebServices(
             store=store,
             login=login_service,
@@ -221,8 +229,11 @@ async def visiting(
             options=web,
             hostname="mx.north.test",
             configuration=Configuration(
-                server=ServerOptions(hostname="mx.north.test", data_dir=Path("data"))
+                server=ServerOptions(hostname="mx.north.test", data_dir=Path("data")),
+                sign_on=sign_on or SignOnOptions(),
+                web=web if sign_on is None else WebOptions(url="http://mail.test/"),
             ),
+            provider=provider,
             resolve=resolve,
             outside=outside,
             logos=logos,
@@ -231,6 +242,8 @@ async def visiting(
             names=OwnNames(["mx.north.test"], store.directory.domains),
         )
         yield Site(store, clock, make_web(services))
+        if provider is not None:
+            await provider.close()
 
 
 def make_person(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
@@ -22,6 +24,9 @@ from zajil.web.own_names import OwnNames
 from zajil.web.plain_http import FindChallenge, PlainHttp
 from zajil.web.server import ConnectionRules, WebServer
 from zajil.web.services import WebServices
+
+if TYPE_CHECKING:
+    from zajil.login.sign_on.provider import OpenIdProvider
 
 _HTTPS_PORT = 443
 
@@ -71,9 +76,24 @@ def _web_services(resources: WorkerResources, login: LoginService) -> WebService
         logos=logo_finder(resources),
         servers=find_servers(configuration, ports),
         public_url=url,
+        provider=_provider(resources, url),
         certificate=lambda: tls.find(hostname) if tls is not None else None,
         names=OwnNames((name for name in pages if name), resources.store.directory.domains),
     )
+
+
+def _provider(resources: WorkerResources, url: str | None) -> OpenIdProvider | None:
+    """Return what vouches for people on the pages; ``None``: nobody does."""
+    options = resources.configuration.sign_on
+    if options.issuer is None or url is None:
+        return None
+    # Imported here, because httpx takes 60 ms and 6 MiB, and few servers have a provider.
+    from zajil.login.sign_on.provider import OpenIdProvider
+
+    tls = resources.client_tls
+    if options.ca_file is not None:
+        tls = ssl.create_default_context(cafile=str(options.ca_file))
+    return OpenIdProvider(options, tls, resources.clock, f"{url.rstrip('/')}/login/sso/back")
 
 
 def _connection_rules(resources: WorkerResources, name: Service) -> ConnectionRules:

@@ -29,6 +29,7 @@ from zajil.config.options_server import (
     TlsOptions,
     TrackingOptions,
 )
+from zajil.config.options_sign_on import SignOnOptions
 from zajil.config.options_smarthost import SMARTHOST, SmarthostOptions, read_routes
 from zajil.config.options_users import (
     LoginOptions,
@@ -316,6 +317,7 @@ class Configuration(Options):
     limits: LimitOptions = LimitOptions()
     login: LoginOptions = LoginOptions()
     directory: DirectoryOptions = DirectoryOptions()
+    sign_on: SignOnOptions = SignOnOptions()
     mail: MailboxOptions = MailboxOptions()
     queue: QueueOptions = QueueOptions()
     deliver: DeliverOptions = DeliverOptions()
@@ -328,6 +330,12 @@ class Configuration(Options):
     alerts: AlertOptions = AlertOptions()
     tracing: TracingOptions = TracingOptions()
     backup: BackupOptions = BackupOptions()
+
+    @model_validator(mode="after")
+    def _browsers_can_come_back(self) -> Self:
+        if self.sign_on.issuer is not None and self.web.url is None and not self.listen.https:
+            raise BadOption("web.url", "it is required with sign_on.issuer")
+        return self
 
     @model_validator(mode="after")
     def _routes_lead_elsewhere(self) -> Self:

@@ -75,15 +75,16 @@ class WebSessions:
         await self._store.write(create_web_session, session)
         return token
 
-    def record(self, login: str, peer: str) -> None:
+    def record(self, login: str, peer: str, mechanism: str) -> None:
         """Record a log-in without waiting for the commit.
 
         Args:
             login: of the account.
             peer: IP address of the browser.
+            mechanism: what proved who it is.
         """
         now_ms = self._clock.now_ms()
-        event = LoggedIn(now_ms, login, "password", Service.WEB, peer)
+        event = LoggedIn(now_ms, login, mechanism, Service.WEB, peer)
         self._store.write_later(record_events, EventBatch(None, None, now_ms, (event,)))
 
     async def end(self, session: WebSession) -> None:

@@ -134,9 +134,9 @@ class Sessions:
         self._set(response, self._options.cookie_name, token, "lax", lifetime)
         response.delete_cookie(self._anonymous)
 
-    def record(self, login: str, peer: str) -> None:
+    def record(self, login: str, peer: str, mechanism: str) -> None:
         """Record a log-in; ``peer`` is the IP address of the browser."""
-        self._log_ins.record(login, peer)
+        self._log_ins.record(login, peer, mechanism)
 
     async def end(self, session: WebSession, response: Response) -> None:
         """Log a browser out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from zajil.accept.context import AcceptanceContext
 from zajil.config.options import Configuration
@@ -18,6 +19,9 @@ from zajil.read.sender_logos import LogoFinder
 from zajil.store.engine.open import Store
 from zajil.tls.context import CertificateAndKey
 from zajil.web.own_names import OwnNames
+
+if TYPE_CHECKING:
+    from zajil.login.sign_on.provider import OpenIdProvider
 
 
 def _no_certificate() -> None:
@@ -51,6 +55,8 @@ class WebServices:
     """Address of the pages for people outside; ``None``: that of the request."""
     certificate: Callable[[], CertificateAndKey | None] = _no_certificate
     """Returns the certificate of the server in use, for signatures; ``None``: it has none."""
+    provider: OpenIdProvider | None = None
+    """Vouches for people (``[sign_on]``); ``None``: nobody does."""
     names: OwnNames
     """The names that requests may be for."""
 

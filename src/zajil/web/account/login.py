@@ -30,6 +30,7 @@ class LoginPages:
         self._second = second
         self._sessions = parts.sessions
         self._login = parts.services.login
+        self._sign_on = parts.services.configuration.sign_on
 
     async def show(self, request: Request, visitor: Visitor) -> Response:
         """Show the form, or go on when there is nothing to ask."""
@@ -38,6 +39,12 @@ class LoginPages:
             return RedirectResponse(onward, 303)
         failed = "passkey" if request.query_params.get("failed") else ""
         return await self._show(request, visitor, onward, problem=failed)
+
+    async def show_problem(
+        self, request: Request, visitor: Visitor, onward: str, problem: str
+    ) -> Response:
+        """Show the form with what went wrong at the provider of the single sign-on."""
+        return await self._show(request, visitor, onward, status=403, problem=problem)
 
     async def log_in(self, request: Request, visitor: Visitor) -> Response:
         """Check what was typed; a wrong answer is slow and says nothing of which part was wrong."""
@@ -53,6 +60,8 @@ class LoginPages:
             return await self._show(
                 request, visitor, onward, login, status=403, problem="password", kept=kept
             )
+        if not self._sign_on.password_login and not account.admin:
+            return await self._show(request, visitor, onward, login, status=403, problem="sso_only")
         step = await self._second.begin(request, visitor, account, onward, kept)
         if step is not None:
             return step
@@ -65,7 +74,8 @@ class LoginPages:
 
     async def log_out(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """End the session, here and in the store."""
-        response = RedirectResponse("/login", 303)
+        has_provider = self._parts.services.provider is not None
+        response = RedirectResponse("/login?out=1" if has_provider else "/login", 303)
         if visitor.session is not None:
             await self._sessions.end(visitor.session, response)
             keep_written(response, self._parts.services.options.cookie_name, visitor.choices)
@@ -97,6 +107,11 @@ class LoginPages:
             kept=kept,
             passkeys=passkeys,
             challenge=challenge,
+            sign_on=self._sign_on if self._parts.services.provider is not None else None,
+            asks_password=self._sign_on.password_login
+            or "password" in request.query_params
+            or problem == "password",
+            is_out="out" in request.query_params,
         )
 
 

@@ -42,6 +42,7 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/login/code", anyone(steps.show), methods=["GET"]),
         Route("/login/code", anyone(steps.check), methods=["POST"]),
         Route("/login/passkey", anyone(steps.passkey_alone), methods=["POST"]),
+        *_sign_on_routes(parts, steps, login),
         Route("/logout", members(login.log_out), methods=["POST"]),
         Route("/preferences", anyone(preferences.change), methods=["POST"]),
         Route("/account", members(profile.show), methods=["GET"]),
@@ -67,6 +68,21 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/account/sharing", members(sharing.act), methods=["POST"]),
         Route("/account/app-passwords", members(app_passwords.show), methods=["GET"]),
         Route("/account/app-passwords", members(app_passwords.act), methods=["POST"]),
+    ]
+
+
+def _sign_on_routes(parts: WebParts, steps: SecondStepPages, login: LoginPages) -> list[BaseRoute]:
+    provider = parts.services.provider
+    if provider is None:
+        return []
+    # Imported here, because it takes httpx, and few servers have a provider.
+    from zajil.web.account.sign_on import SignOnPages
+
+    pages, anyone = SignOnPages(parts, steps, provider, login.show_problem), parts.access.anyone
+    return [
+        Route("/login/sso", anyone(pages.begin), methods=["GET"]),
+        Route("/login/sso/back", anyone(pages.back), methods=["GET"]),
+        Route("/login/sso/out", anyone(pages.log_out), methods=["GET"]),
     ]
 
 

@@ -40,7 +40,14 @@ class SecondStepPages:
         ), challenge
 
     async def begin(
-        self, request: Request, visitor: Visitor, account: Account, onward: str, kept: object
+        self,
+        request: Request,
+        visitor: Visitor,
+        account: Account,
+        onward: str,
+        kept: object,
+        *,
+        shows_form: bool = False,
     ) -> Response | None:
         """Return the way to the second step; ``None``: the account has no second factor.
 
@@ -50,13 +57,15 @@ class SecondStepPages:
             account: whose password it is.
             onward: path to go to afterwards.
             kept: a letter that the form of the log-in kept (``kept_letter``), if any.
+            shows_form: answer with the form instead of a redirect to it.
         """
         if not (await self._second.factors(account.account_id)).any:
             return None
         response: Response
-        if isinstance(kept, str) and kept:
+        letter = kept if isinstance(kept, str) else ""
+        if letter or shows_form:
             # A redirect would lose the letter: the next form keeps it.
-            response = await self._show(request, visitor, account.account_id, onward, kept=kept)
+            response = await self._show(request, visitor, account.account_id, onward, kept=letter)
         else:
             response = RedirectResponse(f"/login/code?{urlencode({'next': onward})}", 303)
         step = await self._second.begin(account.account_id, visitor.csrf)
@@ -117,6 +126,8 @@ class SecondStepPages:
         account_id: AccountId,
         onward: str,
         kept: object = None,
+        *,
+        mechanism: str = "password",
     ) -> Response:
         """Begin the session, once everything was asked, and save the letter that was kept."""
         sessions, login = self._parts.sessions, self._parts.services.login
@@ -129,7 +140,7 @@ class SecondStepPages:
             await sessions.end(visitor.session, response)
         await sessions.begin(request, account_id, response)
         response.delete_cookie(self._cookie)
-        sessions.record(account.login, peer_of(request))
+        sessions.record(account.login, peer_of(request), mechanism)
         return response
 
     async def _account_of(self, request: Request, visitor: Visitor) -> AccountId | None:

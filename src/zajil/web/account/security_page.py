@@ -8,11 +8,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from zajil.core.password import IN_DIRECTORY, NO_PASSWORD
 from zajil.login.account import Account
 from zajil.login.second_step import SecondStep
 from zajil.operations.accounts import change_password
 from zajil.operations.credentials import BadPassword, WeakPassword, check_strength
 from zajil.operations.web_sessions import end_sessions
+from zajil.store.people.accounts import get_account
 from zajil.store.people.sessions import list_web_sessions
 from zajil.web.access import actor_of
 from zajil.web.account.agents import browser_of, system_of
@@ -21,6 +23,8 @@ from zajil.web.page import Visitor
 from zajil.web.parts import WebParts
 
 PATH = "/account/security"
+_KEPT = {IN_DIRECTORY: "directory", NO_PASSWORD: "provider"}
+"""Where a password is that is not kept here, by what stands in place of its hash."""
 
 
 class SecurityPages(AccountPages):
@@ -95,9 +99,13 @@ class SecurityPages(AccountPages):
         **context: object,
     ) -> Response:
         now_ms = self._parts.services.clock.now_ms()
-        sessions = await self._context.read(
-            lambda conn: list_web_sessions(conn, account.account_id, now_ms)
+        sessions, row = await self._context.read(
+            lambda conn: (
+                list_web_sessions(conn, account.account_id, now_ms),
+                get_account(conn, account.account_id),
+            )
         )
+        kept = "" if row is None else _KEPT.get(row.password_hash, "")
         rows = [(one, browser_of(one.agent), system_of(one.agent)) for one in sessions]
         return self.render(
             request,
@@ -106,6 +114,8 @@ class SecurityPages(AccountPages):
             status,
             account=account,
             sessions=rows,
+            kept=kept,
+            provider=self._parts.services.configuration.sign_on.name,
             factors=await self._second.factors(account.account_id),
             **context,
         )
