@@ -14,12 +14,13 @@ from zajil.store.engine.batch import require_space, time_of
 from zajil.store.engine.rows import AT_ONCE, insert_rows, portions
 from zajil.store.mail.append import Append, append_messages
 from zajil.store.mail.blobs import StagedBlob, keep_blobs, write_blobs
+from zajil.store.mail.deleted import Chosen, take_deleted
 from zajil.store.mail.flags import FLAG_BITS
 from zajil.store.mail.room import require_room
 from zajil.store.people.push_subscriptions import skip_push
 from zajil.store.restore.plan import missing_blobs
 from zajil.store.restore.source import AccountSource, Choice, blobs_of, messages_with
-from zajil.store.schema import blob, thread_link
+from zajil.store.schema import blob, deleted_message, thread_link
 
 BATCH_MESSAGES = 200
 """Messages of one commit."""
@@ -48,7 +49,7 @@ def restore_messages(tx: Connection, items: Sequence[RestoreMessages]) -> list[i
     """Put messages at the end of mailboxes, as new messages with their flags and dates.
 
     Those whose blob the account has meanwhile are left out. ``\\Deleted`` is taken off. No browser
-    is told of them.
+    is told of them. What was kept of them as deleted is forgotten.
 
     Unit of work: idempotent; locks the mailboxes and the account; touches the mailboxes' topics.
 
@@ -81,12 +82,24 @@ def _restore(tx: Connection, item: RestoreMessages) -> int:
         uids.setdefault(one.mailbox_id, []).append(at.uid)
     for mailbox_id, given in uids.items():
         skip_push(tx, mailbox_id, given[0], given[-1] + 1)
+    _forget_deleted(tx, item.account_id, missing)
     if not item.ignores_quota:
         require_room(tx, [one.mailbox_id for one in appends])
     columns = (thread_link.c.account_id, thread_link.c.key, thread_link.c.thread_id)
     links = [(item.account_id, key, thread) for key, thread in item.links]
     insert_rows(tx, columns, links, keep_old=True)
     return len(rows)
+
+
+def _forget_deleted(tx: Connection, account_id: AccountId, blob_ids: set[BlobId]) -> None:
+    """Remove restored messages from those that can be taken back: that would double them."""
+    for some in portions(sorted(blob_ids)):
+        kept = sa.select(deleted_message.c.id).where(
+            deleted_message.c.account_id == account_id, deleted_message.c.blob_id.in_(some)
+        )
+        ids = tuple(tx.scalars(kept))
+        if ids:
+            take_deleted(tx, Chosen(account_id, ids), release=False)
 
 
 def _append(tx: Connection, row: Any, places: Mapping[MailboxId, MailboxId]) -> Append:
