@@ -27,12 +27,16 @@ from zajil.store.schema import (
     delegation,
     deleted_message,
     expunged,
+    kept_block,
     mail,
     mailbox,
     message,
     recipient,
+    scram_key,
     summary,
+    text_segment,
     thread_link,
+    trained,
 )
 
 Spoil = Callable[[sa.Connection], Any]
@@ -88,6 +92,12 @@ _INBOX = sa.update(mailbox).where(mailbox.c.role == "inbox")
 _JUNK = sa.update(mailbox).where(mailbox.c.role == "junk")
 _QUEUED = sa.select(mail.c.blob_id).where(mail.c.blob_id.is_not(None))
 _FIRST = message.c.uid == 1
+_A_DELIVERED_MAIL = (
+    sa.select(sa.func.min(recipient.c.mail_id))
+    .where(recipient.c.state == "delivered")
+    .scalar_subquery()
+)
+_ADDRESS = {"key": "x@north.test", "address": "x@north.test", "domain": "north.test"}
 _CASES: dict[str, tuple[Spoil, str, str, bool]] = {
     "a message without its blob": (
         lambda tx: tx.execute(
@@ -242,6 +252,123 @@ _CASES: dict[str, tuple[Spoil, str, str, bool]] = {
         lambda tx: tx.execute(sa.insert(thread_link).values(account_id=99, key=1, thread_id="x")),
         "orphan",
         "threads of account 99",
+        True,
+    ),
+    "a flag that does not exist": (
+        lambda tx: tx.execute(sa.update(message).where(_FIRST).values(flags=1 + 64)),
+        "wrong-value",
+        "message 1 in mailbox INBOX of amal",
+        True,
+    ),
+    "a message that is indexed and has no thread": (
+        lambda tx: tx.execute(sa.update(message).where(_FIRST).values(indexed=1, thread_id=None)),
+        "wrong-value",
+        "message 1 in mailbox INBOX of amal",
+        True,
+    ),
+    "a message of an unknown kind": (
+        lambda tx: tx.execute(sa.update(message).where(_FIRST).values(indexed=7)),
+        "wrong-value",
+        "message 1 in mailbox INBOX of amal",
+        True,
+    ),
+    "a negative MODSEQ": (
+        lambda tx: tx.execute(sa.update(message).where(_FIRST).values(modseq=-1)),
+        "wrong-value",
+        "message 1 in mailbox INBOX of amal",
+        False,
+    ),
+    "a UIDVALIDITY of zero": (
+        lambda tx: tx.execute(_JUNK.values(uid_validity=0)),
+        "wrong-value",
+        "mailbox Junk",
+        False,
+    ),
+    "a wrong size of a mail in the queue": (
+        lambda tx: tx.execute(sa.update(mail).where(mail.c.blob_id != "").values(size=1)),
+        "wrong-size",
+        "mail ",
+        True,
+    ),
+    "a wrong size of a deleted message": (
+        lambda tx: tx.execute(sa.update(deleted_message).values(size=1)),
+        "wrong-size",
+        "deleted message 1 of account 1",
+        True,
+    ),
+    "a mail that would never be tried": (
+        lambda tx: tx.execute(
+            sa.update(recipient).where(recipient.c.state == "waiting").values(next_try_ms=None)
+        ),
+        "wrong-value",
+        "to a@south.test",
+        True,
+    ),
+    "an unknown state in the queue": (
+        lambda tx: tx.execute(
+            sa.update(recipient)
+            .where(recipient.c.mail_id == _A_DELIVERED_MAIL)
+            .values(state="lost")
+        ),
+        "wrong-value",
+        " to amal@north.test",
+        False,
+    ),
+    "an address of nobody": (
+        lambda tx: tx.execute(sa.insert(address).values(_ADDRESS)),
+        "wrong-value",
+        "address x@north.test",
+        False,
+    ),
+    "an alias that cannot be read": (
+        lambda tx: tx.execute(sa.insert(address).values(**_ADDRESS, targets='["a')),
+        "wrong-value",
+        "alias x@north.test",
+        False,
+    ),
+    "a forwarding that cannot be read": (
+        lambda tx: tx.execute(sa.update(account).values(forward_to="{}")),
+        "wrong-value",
+        "account amal",
+        False,
+    ),
+    "kept headers of no mailbox": (
+        lambda tx: tx.execute(
+            sa.insert(kept_block).values(mailbox_id=99, number=1, kind=b"x", data=b"x")
+        ),
+        "orphan",
+        "kept headers",
+        True,
+    ),
+    "what was learned for no account": (
+        lambda tx: tx.execute(
+            sa.insert(trained).values(account_id=99, blob_id="x", is_junk=True, is_shared=False)
+        ),
+        "orphan",
+        "mail that was learned from",
+        True,
+    ),
+    "keys of an app password that is gone": (
+        lambda tx: tx.execute(
+            sa.insert(scram_key).values(
+                login="x",
+                app_password_id=9,
+                salt=b"",
+                iterations=1,
+                stored_key=b"",
+                server_key=b"",
+            )
+        ),
+        "orphan",
+        "keys of app passwords",
+        True,
+    ),
+    "a segment of the index without words": (
+        lambda tx: tx.execute(
+            sa.insert(text_segment).values(account_id=1, messages=1, blob_ids=b"x")
+        ),
+        "wrong-count",
+        " of the index of words",
         True,
     ),
     "a delegation to no account": (

@@ -374,7 +374,7 @@ def test_what_is_left_of_accounts_that_are_gone_is_removed(store: Store) -> None
             )
         )
     damage = find_damage(store, is_served=False, progress=lambda _done, _total: None)
-    assert sorted(one.can_repair for one in damage) == [False, True, True]
+    assert [one.can_repair for one in damage] == [True] * 3
     repair(store, is_served=False)
     assert find_damage(store, is_served=False, progress=lambda _done, _total: None) == []
     assert (count(store, text_segment), count(store, text_block)) == (0, 0)

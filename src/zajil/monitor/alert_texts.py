@@ -132,7 +132,7 @@ TEXTS: Mapping[AlertKind, AlertText] = {
     ),
     AlertKind.STORE: AlertText(
         mark("The store is damaged"),
-        mark("The nightly check found {count} faults in the store. The first of them: {faults}"),
+        mark("The last check of the store found {count} faults. The first of them: {faults}"),
         mark("Copy the data folder before you repair anything, and look at the disk."),
         "zajil store check",
     ),

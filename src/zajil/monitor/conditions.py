@@ -39,7 +39,7 @@ class AlertKind(StrEnum):
     WORKERS = "workers"
     """Processes of the server end again and again."""
     STORE = "store"
-    """The nightly check found damage."""
+    """The last check of the store found damage."""
     DIRECTORY = "directory"
     """The accounts do not follow the directory of the organisation."""
 

@@ -22,6 +22,8 @@ from zajil.store.engine.open import ORPHAN_AGE_MS, Store
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.repair.counts import COUNT_RULES, repair_counts
 from zajil.store.repair.damage import REPAIR, RESTORE, RULES, Damage, Rule, messages_of_blob
+from zajil.store.repair.derived import reindex_accounts_of
+from zajil.store.repair.values import VALUE_RULES, repair_values
 from zajil.store.schema import (
     account,
     blob,
@@ -38,7 +40,7 @@ from zajil.store.schema import (
 )
 
 _PORTION = 1000
-_ALL_RULES = (*RULES, *COUNT_RULES)
+_ALL_RULES = (*RULES, *COUNT_RULES, *VALUE_RULES)
 
 
 def find_damage_in_copy(store: Store, progress: Progress) -> list[Damage]:
@@ -199,6 +201,7 @@ def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
         .scalar_subquery()
     )
     tx.execute(sa.update(message).where(message.c.size != size).values(size=size))
+    repair_values(tx)
     repair_counts(tx)
     no_mail = ~sa.exists().where(mail.c.id == recipient.c.mail_id)
     tx.execute(sa.delete(recipient).where(no_mail))
@@ -213,13 +216,19 @@ def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
     for start in range(0, len(ids), _PORTION):
         release_blobs(tx, ids[start : start + _PORTION])
     tx.execute(sa.delete(summary).where(~sa.exists().where(blob.c.id == summary.c.blob_id)))
+    _repair_index(tx)
+    return [None] * len(items)
+
+
+def _repair_index(tx: Connection) -> None:
     no_account = ~sa.exists().where(account.c.id == thread_link.c.account_id)
     tx.execute(sa.delete(thread_link).where(no_account))
     no_owner = ~sa.exists().where(account.c.id == text_segment.c.account_id)
     tx.execute(sa.delete(text_segment).where(no_owner))
+    wordless = ~sa.exists().where(text_block.c.segment_id == text_segment.c.id)
+    reindex_accounts_of(tx, [list(tx.scalars(sa.select(text_segment.c.id).where(wordless)))])
     no_segment = ~sa.exists().where(text_segment.c.id == text_block.c.segment_id)
     tx.execute(sa.delete(text_block).where(no_segment))
-    return [None] * len(items)
 
 
 _FILES = sa.select(blob.c.id, blob.c.size, blob.c.location).where(blob.c.location.is_not(None))

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.store.repair.damage import REPAIR, Rule, mailbox_name, no_row
+from zajil.store.repair.damage import REPAIR, Rule, deleted_name, mailbox_name, no_row
 from zajil.store.schema import NUMBER, account, blob, deleted_message, mailbox, message
 
 _HELD = (
@@ -38,10 +38,6 @@ _DELETED_SIZE = sa.cast(sa.func.coalesce(_DELETED.c.size, 0), NUMBER)
 
 def _deleted() -> sa.Select[Any]:
     return sa.select(deleted_message.c.id, deleted_message.c.account_id, deleted_message.c.blob_id)
-
-
-def _deleted_name(row: Any) -> str:
-    return f"deleted message {row.id} of account {row.account_id}"
 
 
 COUNT_RULES = (
@@ -89,7 +85,7 @@ COUNT_RULES = (
     Rule(
         _deleted().where(no_row(blob, blob.c.id == deleted_message.c.blob_id)),
         "missing-blob",
-        _deleted_name,
+        deleted_name,
         "its bytes (blob {blob_id}) are not in the store, so it cannot be taken back",
         REPAIR,
         can_repair=True,
@@ -97,7 +93,7 @@ COUNT_RULES = (
     Rule(
         _deleted().where(no_row(account, account.c.id == deleted_message.c.account_id)),
         "orphan",
-        _deleted_name,
+        deleted_name,
         "there is no such account",
         REPAIR,
         can_repair=True,

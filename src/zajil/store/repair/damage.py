@@ -45,6 +45,7 @@ from zajil.store.schema import (
     written_to,
 )
 
+RESTORE_STORE = "restore the store from a backup"
 RESTORE = "restore it from a backup; if there is none, the owner can only delete the message"
 
 
@@ -53,7 +54,8 @@ class Damage:
     """One thing in the store that is not as it must be."""
 
     kind: str
-    """For programs: missing-blob, wrong-size, wrong-count, orphan, unreadable, no-space."""
+    """For programs: missing-blob, wrong-size, wrong-count, orphan, unreadable,
+    no-space, wrong-bytes, wrong-value, wrong-summary, wrong-words."""
     what: str
     """Names the row or the file."""
     reason: str
@@ -70,8 +72,8 @@ class Rule:
 
     query: sa.Select[Any]
     kind: str
-    name: Callable[[Any], str]
-    """Names the damaged thing from a row."""
+    name: Callable[[Any], str | None]
+    """Names the damaged thing from a row; ``None``: the row is right."""
     reason: str
     """A template of ``str.format`` with the columns of the row."""
     advice: str
@@ -80,14 +82,17 @@ class Rule:
     def find(self, conn: Connection) -> Iterator[Damage]:
         """Return what is damaged."""
         for row in conn.execute(self.query):
-            reason = self.reason.format(**row._mapping)
-            yield Damage(self.kind, self.name(row), reason, self.advice, self.can_repair)
+            name = self.name(row)
+            if name is not None:
+                reason = self.reason.format(**row._mapping)
+                yield Damage(self.kind, name, reason, self.advice, self.can_repair)
 
 
 REPAIR = "zajil store check --repair mends it"
 
 
-def _octets(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+def octets(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """Return the number of bytes of a value."""
     return sa.func.octet_length(column)
 
 
@@ -97,11 +102,12 @@ def no_row(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ColumnEle
     return ~there.correlate_except(table).exists()
 
 
-def _message_name(row: Any) -> str:
+def message_name(row: Any) -> str:
+    """Name a message from a row of ``messages_with_names``."""
     return f"message {row.uid} in mailbox {row.box} of {row.owner}"
 
 
-def _messages(*columns: Any) -> sa.Select[Any]:
+def messages_with_names(*columns: Any) -> sa.Select[Any]:
     """Messages with the names that an operator knows; a mailbox that is missing has a number."""
     box = sa.func.coalesce(mailbox.c.name, sa.cast(message.c.mailbox_id, sa.Text)).label("box")
     owner = sa.func.coalesce(account.c.login, "nobody").label("owner")
@@ -114,8 +120,8 @@ def _messages(*columns: Any) -> sa.Select[Any]:
 
 def messages_of_blob(conn: Connection, blob_id: str) -> list[str]:
     """Name the messages whose bytes a blob holds."""
-    found = conn.execute(_messages().where(message.c.blob_id == blob_id).limit(10))
-    return [_message_name(row) for row in found]
+    found = conn.execute(messages_with_names().where(message.c.blob_id == blob_id).limit(10))
+    return [message_name(row) for row in found]
 
 
 _WAITING = recipient.c.state.in_(QUEUED)
@@ -156,6 +162,11 @@ def mailbox_name(row: Any) -> str:
     return f"mailbox {row.name} ({row.id}) of account {row.account_id}"
 
 
+def deleted_name(row: Any) -> str:
+    """Name a deleted message from a row with its id and account."""
+    return f"deleted message {row.id} of account {row.account_id}"
+
+
 def _orphans(table: sa.Table, what: str) -> Rule:
     """Rows of an account that is gone; 0 stands for anyone."""
     where = no_row(account, account.c.id == table.c.account_id)
@@ -169,15 +180,15 @@ def _orphans(table: sa.Table, what: str) -> Rule:
         "orphan",
         lambda row: f"{what} of account {row.account_id}",
         "{rows} of it, and there is no such account",
-        "restore the store from a backup",
+        RESTORE_STORE,
     )
 
 
 RULES = (
     Rule(
-        _messages(message.c.blob_id).where(no_row(blob, blob.c.id == message.c.blob_id)),
+        messages_with_names(message.c.blob_id).where(no_row(blob, blob.c.id == message.c.blob_id)),
         "missing-blob",
-        _message_name,
+        message_name,
         "its bytes (blob {blob_id}) are not in the store",
         RESTORE,
     ),
@@ -191,8 +202,8 @@ RULES = (
         RESTORE,
     ),
     Rule(
-        sa.select(blob.c.id, blob.c.size, _octets(blob.c.content).label("found")).where(
-            _octets(blob.c.content) != blob.c.size
+        sa.select(blob.c.id, blob.c.size, octets(blob.c.content).label("found")).where(
+            octets(blob.c.content) != blob.c.size
         ),
         "wrong-size",
         lambda row: f"blob {row.id}",
@@ -200,11 +211,11 @@ RULES = (
         RESTORE,
     ),
     Rule(
-        _messages(message.c.size, (_octets(message.c.prefix) + blob.c.size).label("found"))
+        messages_with_names(message.c.size, (octets(message.c.prefix) + blob.c.size).label("found"))
         .join(blob, blob.c.id == message.c.blob_id)
-        .where(message.c.size != _octets(message.c.prefix) + blob.c.size),
+        .where(message.c.size != octets(message.c.prefix) + blob.c.size),
         "wrong-size",
-        _message_name,
+        message_name,
         "its size is {found} bytes, and its row says {size}",
         REPAIR,
         can_repair=True,
@@ -240,22 +251,22 @@ RULES = (
         can_repair=True,
     ),
     Rule(
-        _messages().join(
+        messages_with_names().join(
             expunged,
             sa.and_(expunged.c.mailbox_id == message.c.mailbox_id, expunged.c.uid == message.c.uid),
         ),
         "wrong-count",
-        _message_name,
+        message_name,
         "it is there, and marked as expunged too",
         REPAIR,
         can_repair=True,
     ),
     Rule(
-        _messages().where(no_row(mailbox, mailbox.c.id == message.c.mailbox_id)),
+        messages_with_names().where(no_row(mailbox, mailbox.c.id == message.c.mailbox_id)),
         "orphan",
-        _message_name,
+        message_name,
         "there is no such mailbox",
-        "restore the store from a backup",
+        RESTORE_STORE,
     ),
     Rule(
         sa.select(blob.c.id, blob.c.size).where(
@@ -315,7 +326,8 @@ RULES = (
         "wrong-count",
         lambda row: f"segment {row.id} of the index of words of account {row.account_id}",
         "it has no words",
-        "zajil store reindex writes the index anew",
+        REPAIR,
+        can_repair=True,
     ),
     Rule(
         sa.select(recipient.c.mail_id, recipient.c.address, recipient.c.state).where(
@@ -357,7 +369,7 @@ RULES = (
         "orphan",
         lambda row: f"account {row.login}",
         "it has no address",
-        "restore the store from a backup",
+        RESTORE_STORE,
     ),
     Rule(
         sa.select(account.c.id, account.c.login).where(
@@ -366,7 +378,7 @@ RULES = (
         "orphan",
         lambda row: f"account {row.login}",
         "it has no INBOX",
-        "restore the store from a backup",
+        RESTORE_STORE,
     ),
     _orphans(mailbox, "mailbox"),
     _orphans(address, "address"),
