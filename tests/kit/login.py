@@ -61,6 +61,7 @@ def open_desk(
     clock: Clock | None = None,
     tokens: TokenJudge | None = None,
     directory: PersonPasswords | None = None,
+    needs_factor: bool = False,
     random: Callable[[int], bytes] = os.urandom,
     sessions: SessionCaps | None = None,
 ) -> Desk:
@@ -73,6 +74,7 @@ def open_desk(
         free_failures=free_failures,
         tokens=tokens,
         directory=directory,
+        needs_factor=needs_factor,
         passwords=Passwords(random, hasher),
         sessions=sessions,
     )

@@ -24,7 +24,7 @@ from kit.zone import Zone, ZoneResolver
 from zajil.config.options import Configuration, LimitOptions
 from zajil.config.options_server import ServerOptions
 from zajil.config.options_sign_on import SignOnOptions
-from zajil.config.options_users import WebOptions
+from zajil.config.options_users import LoginOptions, WebOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId, MailId
@@ -177,6 +177,7 @@ async def visiting(
     servers: tuple[MailServer, ...] = (),
     mark_roots: bytes | None = None,
     sign_on: SignOnOptions | None = None,
+    login_options: LoginOptions | None = None,
     **options: Any,
 ) -> AsyncIterator[Site]:
     """Open the site over an empty store.
@@ -190,6 +191,7 @@ async def visiting(
         servers: what mail programs connect to.
         mark_roots: PEM of the certificates that confirm logos of senders; ``None``: no logos.
         sign_on: of ``[sign_on]``; ``None``: no provider vouches for people.
+        login_options: of ``[login]``.
         options: of ``[web]``.
     """
     clock = FakeClock(NOW_MS)
@@ -231,6 +233,7 @@ async def visiting(
             configuration=Configuration(
                 server=ServerOptions(hostname="mx.north.test", data_dir=Path("data")),
                 sign_on=sign_on or SignOnOptions(),
+                login=login_options or LoginOptions(),
                 web=web if sign_on is None else WebOptions(url="http://mail.test/"),
             ),
             provider=provider,

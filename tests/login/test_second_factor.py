@@ -112,3 +112,19 @@ def test_imap_says_what_is_needed(store: Store, tmp_path: Path) -> None:
             await client.close()
 
     asyncio.run(run())
+
+
+def test_all_accounts_may_need_an_app_password(store: Store) -> None:
+    make_account(store, "amal@south.test", password_hash=HASHER.hash(OWN))
+    app_password = add_app_password(store, "amal", "phone", Scope.ALL)
+
+    async def run() -> None:
+        async with running(store):
+            desk = open_desk(store, needs_factor=True)
+            with pytest.raises(AppPasswordNeeded):
+                await desk.cost_of("amal", OWN)
+            assert (await desk.cost_of("amal", "wrong"))[0] is False
+            assert (await desk.cost_of("amal", app_password))[0] is True
+            assert (await desk.cost_of("amal", OWN, Service.WEB))[0] is True
+
+    asyncio.run(run())

@@ -12,6 +12,7 @@ import pytest
 
 from kit.operations import runner
 from kit.site import PASSWORD, Browser, Page, Site, visiting
+from zajil.config.options_users import LoginOptions
 from zajil.operations.second_factors import reset_second_factors
 from zajil.store.engine.open import Store
 
@@ -244,5 +245,21 @@ def test_admins_may_need_one(sqlite_store: Store) -> None:
             assert (await amal.get("/admin")).status == 200
             # To others the pages do not exist, whatever they have.
             assert (await (await logged_in(site, "basim")).get("/admin")).status == 404
+
+    asyncio.run(scenario())
+
+
+def test_all_accounts_may_need_one(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        login = LoginOptions(second_step_required=True)
+        async with visiting(sqlite_store, login_options=login) as site:
+            basim = await logged_in(site, "basim")
+            for path in ("/mail", site.inbox("basim"), "/account/app-passwords", "/contacts"):
+                assert (await basim.get(path)).location == SECURITY
+            assert "needs a second step" in html.unescape((await basim.get(SECURITY)).text)
+            assert (await basim.post("/account/app-passwords")).location == SECURITY
+            await set_up(site, basim)
+            assert (await basim.get(site.inbox("basim"))).status == 200
+            assert (await basim.post("/logout")).location == "/login"
 
     asyncio.run(scenario())

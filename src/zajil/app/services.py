@@ -127,6 +127,7 @@ def _login_service(resources: WorkerResources) -> LoginService:
         free_failures=resources.configuration.limits.login_failures,
         tokens=_token_judge(resources),
         directory=person_passwords(resources),
+        needs_factor=options.second_step_required,
         scram=options.scram,
         sessions=resources.sessions[ACCOUNTS].caps(
             resources.worker, SessionLimits(0, resources.configuration.limits.sessions_per_account)

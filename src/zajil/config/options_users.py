@@ -87,6 +87,13 @@ class LoginOptions(Options):
         "many clients select it automatically without falling back: enable it only if all "
         "clients use app passwords.",
     )
+    second_step_required: bool = Field(
+        False,
+        description="Every account needs a second step (an authenticator app or a passkey) with "
+        "its password. Without one, the web pages only let its owner set one up, and mail programs "
+        "need an app password. Accounts that only log in by single sign-on are the provider's "
+        "concern.",
+    )
     token_introspection_url: str | None = Field(
         None,
         examples=["https://sso.example.org/oauth2/introspect"],

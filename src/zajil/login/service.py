@@ -80,6 +80,7 @@ class LoginService:
         scram: offer SCRAM-SHA-256.
         passwords: brought by tests that count computations.
         directory: knows the passwords of its people; ``None``: there is none.
+        needs_factor: no password alone opens a mail program.
         sessions: caps on the open sessions of an account; ``None``: there are none.
         refusals: how many failures of one peer are kept as events; ``None``: all.
     """
@@ -95,6 +96,7 @@ class LoginService:
         scram: bool = True,
         passwords: Passwords | None = None,
         directory: PersonPasswords | None = None,
+        needs_factor: bool = False,
         sessions: SessionCaps | None = None,
         refusals: RefusalBudget | None = None,
     ) -> None:
@@ -103,7 +105,7 @@ class LoginService:
         self.random = random
         self._guesses = Guesses(store, clock, free_failures, refusals)
         self._passwords = passwords or Passwords(random)
-        self._verifier = Verifier(store, self._passwords, directory)
+        self._verifier = Verifier(store, self._passwords, directory, needs_factor=needs_factor)
         self._tokens = tokens
         # Security: keys that no password has, in place of those that a name does not have.
         self._nobodys_key = ScramKey(random(32), random(32))

@@ -36,7 +36,7 @@ from zajil.store.people.second_factors import has_second_factor
 
 
 class AppPasswordNeeded(Refused):
-    """The password is right, but the account has a second factor, which a program cannot ask."""
+    """The password is right, but a second factor is needed, which a program cannot ask."""
 
 
 class PersonPasswords(Protocol):
@@ -91,11 +91,18 @@ class Verifier:
         store: accounts and app passwords.
         passwords: computes.
         directory: knows the passwords of its people; ``None``: there is none.
+        needs_factor: no password alone opens a mail program, whatever the account has.
     """
 
     def __init__(
-        self, store: Store, passwords: Passwords, directory: PersonPasswords | None
+        self,
+        store: Store,
+        passwords: Passwords,
+        directory: PersonPasswords | None,
+        *,
+        needs_factor: bool = False,
     ) -> None:
+        self._needs_factor = needs_factor
         self._store = store
         self._passwords = passwords
         self._directory = directory
@@ -130,7 +137,7 @@ class Verifier:
             return Verified(row, Proof(app.password_hash, app.app_password_id), app)
         if is_foreign(row.password_hash):
             row = await self._improve_hash(row, secret or "")
-        _require_no_factor(found, scope)
+        self._refuse_alone(found, scope)
         return Verified(row, Proof(row.password_hash), None)
 
     async def _ask_directory(
@@ -141,8 +148,16 @@ class Verifier:
             return Wrong(is_lasting=False)
         if not await directory.check(found.subject, secret):
             return Wrong(is_lasting=False)
-        _require_no_factor(found, scope)
+        self._refuse_alone(found, scope)
         return Verified(row, Proof(row.password_hash), None, directory.remember_ms)
+
+    def _refuse_alone(self, found: _Found, scope: Scope | None) -> None:
+        if scope is None:
+            return
+        if found.is_guarded:
+            raise AppPasswordNeeded("the account has a second factor: an app password is needed")
+        if self._needs_factor:
+            raise AppPasswordNeeded("login.second_step_required: an app password is needed")
 
     async def _improve_hash(self, row: AccountRow, secret: str) -> AccountRow:
         """Replace a hash of another program by ours, now that the password is known."""
@@ -153,11 +168,6 @@ class Verifier:
         except StoreUnavailable:
             return row  # the next log-in tries again
         return replace(row, password_hash=after) if replaced else row
-
-
-def _require_no_factor(found: _Found, scope: Scope | None) -> None:
-    if found.is_guarded and scope is not None:
-        raise AppPasswordNeeded("the account has a second factor: an app password is needed")
 
 
 def _look_up(conn: Snapshot, name: str, typed: AppPassword | None) -> _Found:

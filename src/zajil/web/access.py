@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.core.actor import Actor, Interface
+from zajil.core.password import NO_PASSWORD
 from zajil.login.account import Account
 from zajil.store.engine.errors import StoreError
+from zajil.store.people.accounts import get_account
 from zajil.store.people.second_factors import has_second_factor
 from zajil.store.people.settings import get_settings
 from zajil.web.body_limit import allow_body
@@ -30,6 +32,15 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 ForAnyone = Callable[[Request, Visitor], Awaitable[Response]]
 ForMembers = Callable[[Request, Visitor, Account], Awaitable[Response]]
 
+_SETTING_UP = (
+    "/account/security",
+    "/account/password",
+    "/account/totp",
+    "/account/passkeys",
+    "/account/recovery-codes",
+    "/account/sessions",
+)
+"""Pages of an account that must set up its second step."""
 _MOST_FIELDS = 2000
 """Fields of one form: a full page of marked mails and what stands around them."""
 
@@ -83,6 +94,8 @@ class Access:
 
         async def endpoint(request: Request) -> Response:
             visitor = await self.visitor(request)
+            if visitor.account is not None and await self._lacks_step(request, visitor.account):
+                return self._send_to_security("second")
             if writes is not None and request.method == "POST":
                 try:
                     return await self._take_letter(request, visitor, handler, writes)
@@ -96,6 +109,21 @@ class Access:
 
         return endpoint
 
+    async def _lacks_step(self, request: Request, account: Account) -> bool:
+        """Whether the account must set up a second step before it sees this page."""
+        if not self._services.configuration.login.second_step_required:
+            return False
+        path = request.url.path
+        if path.startswith(_SETTING_UP) or path == "/logout" or await self._is_guarded(account):
+            return False
+        row = await self._services.store.read(lambda conn: get_account(conn, account.account_id))
+        return row is None or row.password_hash != NO_PASSWORD
+
+    def _send_to_security(self, notice: str) -> Response:
+        response = RedirectResponse("/account/security", 303)
+        self._notices.leave(response, Done(notice, 1))
+        return response
+
     def members_with_file(self, handler: ForMembers) -> Endpoint:
         """Let in who is logged in, with a form that may bring one file, no larger than a form."""
 
@@ -103,6 +131,8 @@ class Access:
             visitor = await self.visitor(request)
             if visitor.account is None:
                 return RedirectResponse("/login", 303)
+            if await self._lacks_step(request, visitor.account):
+                return self._send_to_security("second")
             try:
                 await self._check_form(request, visitor, max_files=1)
                 return await handler(request, visitor, visitor.account)
@@ -158,9 +188,7 @@ class Access:
             if self._services.options.admins_need_second_factor and not await self._is_guarded(
                 account
             ):
-                response = RedirectResponse("/account/security", 303)
-                self._notices.leave(response, Done("needed", 1))
-                return response
+                return self._send_to_security("needed")
             return await handler(request, visitor, account)
 
         return self.members(for_admin)
