@@ -176,5 +176,6 @@ def _done_facts(done: Erasure) -> dict[str, Any]:
         "events_removed": done.events,
         "audit_removed": done.audit_removed,
         "audit_changed": done.audit_changed,
+        "learned_removed": done.learned,
         "reports_removed": done.reports,
     }

@@ -32,6 +32,7 @@ from zajil.store.people.traces import (
     erase_audit,
     erase_events,
     erase_failure_reports,
+    erase_learned,
     erase_received,
     erase_sent,
     find_audit_traces,
@@ -79,6 +80,8 @@ class Erasure:
     events: int = 0
     audit_removed: int = 0
     audit_changed: int = 0
+    learned: int = 0
+    """What the filters of others learned of the person's address: rows."""
     reports: int = 0
     """Reports of others about a message of the person."""
 
@@ -219,6 +222,7 @@ async def erase_account(
     for ids in _portions(plan.events):
         done.events += await context.write(erase_events, EraseRows(person, ids))
         step(ids)
+    done.learned = await context.write(erase_learned, person)
     done.reports = await context.write(erase_failure_reports, person)
     # Last, and all at once: the names that the account had before are read from here.
     changes = EraseRows(person, plan.changes)

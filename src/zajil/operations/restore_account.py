@@ -20,6 +20,7 @@ from zajil.store.engine.reader import Snapshot as ReadSnapshot
 from zajil.store.engine.writer import Transaction
 from zajil.store.mail.blobs import NoSuchBlob, StagedBlob
 from zajil.store.mail.caps import Caps
+from zajil.store.mail.mailbox_changes import TooManyMailboxes
 from zajil.store.mail.room import OverQuota, Usage, excess_of, load_usage
 from zajil.store.people.accounts import AccountRow, NoSuchAccount, find_by_login
 from zajil.store.restore.accounts import RestoredAccount, restore_accounts
@@ -209,7 +210,13 @@ async def _prepare(
         event: AuditEvent = MessagesRestored(*by, account_id, login, wanted.snapshot, plan.missing)
         return places, [event]
 
-    return await context.change(work)
+    try:
+        return await context.change(work)
+    except TooManyMailboxes as error:
+        raise WouldExceedQuota(
+            f"the mailbox {error} cannot be created: the account has as many mailboxes as it may; "
+            "use --ignore-quota"
+        ) from None
 
 
 async def _restore_mail(
@@ -253,16 +260,25 @@ async def _write_batch(
     while True:
         tries += 1
         there = await context.read(partial(present_blobs, blob_ids=wanted))
-        staged = list(_stage(context, source, rows, there, lost))
+        staged: list[StagedBlob] = []
+        try:
+            staged.extend(_stage(context, source, rows, there, lost))
+        except BaseException:
+            _discard(context, staged)
+            raise
         kept = there | {one.blob_id for one in staged}
         item = make(rows=tuple(row for row in rows if row.blob_id in kept), staged=tuple(staged))
         try:
             return await context.write(restore_messages, item)
         except (NoSuchBlob, OverQuota) as error:
-            for one in staged:
-                context.store.blobs.discard(one)
+            _discard(context, staged)
             if tries == _TRIES or isinstance(error, OverQuota):
                 raise
+
+
+def _discard(context: OperationContext, staged: Sequence[StagedBlob]) -> None:
+    for one in staged:
+        context.store.blobs.discard(one)
 
 
 def _stage(

@@ -100,7 +100,7 @@ TABLES: dict[str, Treatment] = {
     "maildrop_open_end": Treatment(Erase.ACCOUNT, why=_MADE_AGAIN),
     "expunged": Treatment(Erase.ACCOUNT, why="numbers of messages that are gone"),
     "imported": Treatment(Erase.ACCOUNT, "mailboxes.json", Restore.ROWS),
-    # ---- what was learned ----
+    # ---- what was learned; what others' filters learned of the person's address goes as well ----
     "training": Treatment(Erase.ACCOUNT, why=_SHORT),
     "trained": Treatment(Erase.ACCOUNT, "learned.json", Restore.ROWS, (("is_shared", False),)),
     "word_model": Treatment(Erase.ACCOUNT, "learned.json", Restore.ROWS, _NOT_SHARED),

@@ -21,7 +21,16 @@ from zajil.core.value_class import value_class
 from zajil.store.engine.rows import portions
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.people.person import NamedPerson
-from zajil.store.schema import audit, dmarc_report, dmarc_report_row, event, mail, recipient
+from zajil.store.schema import (
+    audit,
+    dmarc_report,
+    dmarc_report_row,
+    event,
+    mail,
+    recipient,
+    reputation,
+    word,
+)
 from zajil.tracking.audit import AccountErased, AuditEvent
 from zajil.tracking.codec import decode_events, encode_events
 from zajil.tracking.events import LoggedIn, LoginFailed, TrackingEvent
@@ -291,6 +300,25 @@ def _erase_audit(tx: Connection, item: EraseRows) -> tuple[int, int]:
             tx.execute(sa.update(audit).where(audit.c.id == row.id).values(values))
             changed += 1
     return removed, changed
+
+
+def erase_learned(tx: Connection, items: Sequence[NamedPerson]) -> list[int]:
+    """Forget what the filters of others, and of the installation, learned of a person's address.
+
+    Unit of work: idempotent.
+
+    Returns:
+        For each person how many rows were removed.
+    """
+    counts: list[int] = []
+    for person in items:
+        count = 0
+        for table, column in ((reputation, reputation.c.key), (word, word.c.word)):
+            found = tx.scalars(sa.select(column).where(_may_name(column, person)).distinct())
+            for some in portions([one for one in found if person.is_named_in(one)]):
+                count += tx.execute(sa.delete(table).where(column.in_(some))).rowcount
+        counts.append(count)
+    return counts
 
 
 def erase_failure_reports(tx: Connection, items: Sequence[NamedPerson]) -> list[int]:

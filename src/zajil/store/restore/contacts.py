@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.ids import AccountId
 from zajil.core.value_class import value_class
 from zajil.store.engine.rows import portions
+from zajil.store.people.contacts import MOST_CONTACTS, TooManyContacts
 from zajil.store.people.written_to import lock_account
 from zajil.store.restore.rows import insert_kept, rows_of
 from zajil.store.restore.source import AccountSource
@@ -52,6 +53,9 @@ def restore_contacts(tx: Connection, items: Sequence[RestoreContacts]) -> list[i
 
     Returns:
         How many each item added.
+
+    Raises:
+        TooManyContacts: the account would have too many; nothing is added.
     """
     return [_restore(tx, item) for item in items]
 
@@ -71,4 +75,8 @@ def _restore(tx: Connection, item: RestoreContacts) -> int:
         for row in item.rows
         if row["uid"] not in there
     ]
-    return insert_kept(tx, contact, rows)
+    count = insert_kept(tx, contact, rows)
+    there_now = sa.select(sa.func.count()).select_from(contact).where(mine)
+    if int(tx.execute(there_now).scalar_one()) > MOST_CONTACTS:
+        raise TooManyContacts(f"an account has at most {MOST_CONTACTS} contacts")
+    return count
