@@ -20,7 +20,7 @@ EVERY_CHORE = {
     *("reports received", "DMARC reports sent", "TLS reports sent", "learning", "learned words"),
     *("alerts", "store check", "digests"),
     *("indexing", "notifications", "threads", "expunged messages", "quotas", "deleted messages"),
-    "MTA-STS policies",
+    *("MTA-STS policies", "backups"),
 }
 
 

@@ -163,21 +163,6 @@ def test_every_command_of_a_page(name: str, world: World, run: Run) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_backup_can_be_repeated(world: World, run: Run) -> None:
-    commands = commands_of("backup")
-    at = next(number for number, one in enumerate(commands) if one.text.startswith("mv "))
-    backup = [one for one in commands[:at] if how(one) == _RUN]
-    with ExitStack() as stack:
-        page = PAGES["backup"]
-        page.prepare(world, run, stack)
-        typist = Typist(world, run, stack, page)
-        assert list(typist.type_all(backup)) == []
-        files = {path.relative_to(world.home) for path in world.home.rglob("*")}
-        assert list(typist.type_all(backup)) == []
-    assert {path.relative_to(world.home) for path in world.home.rglob("*")} == files
-    assert Path("backup/zajil/etc/zajil.toml") in files
-
-
 def test_what_becomes_of_each_command() -> None:
     """Prints the numbers; entries of the table that no page has any more are found."""
     count = Counter(how(command) for command in ALL)

@@ -37,9 +37,14 @@ ASKS_ZONE = ("--nameserver", "{nameserver}")
 _KEY = UpdateKey.new("zajil")
 
 
-def backup_folder(world: World, run: Run, stack: ExitStack) -> None:
-    """A disk for the copies."""
-    (world.home / "backup").mkdir()
+def backups(world: World, run: Run, stack: ExitStack) -> None:
+    """The section of the page is in the configuration."""
+    tree = tomllib.loads(world.configuration.read_text("utf-8"))
+    places = {
+        "target": str(world.home / "backup" / "zajil"),
+        "key_file": str(world.home / "backup.key"),
+    }
+    world.write({**tree, "backup": places})
 
 
 def certificate_of_an_authority(world: World, run: Run, stack: ExitStack) -> None:

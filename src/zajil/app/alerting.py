@@ -19,6 +19,7 @@ from zajil.monitor.finders import (
     find_ending_certificates,
     find_full_disk,
     find_late_mail,
+    find_old_backup,
     find_unsigned_domains,
 )
 from zajil.monitor.meters import WORKER_DEATHS
@@ -81,6 +82,9 @@ def _watches(resources: WorkerResources) -> Sequence[AlertWatch]:
     if configuration.directory.urls:
         find_directory = functools.partial(find_directory_problem, store, clock)
         watches.append(AlertWatch(frozenset({AlertKind.DIRECTORY}), find_directory, LOOK_SECONDS))
+    if configuration.backup.target is not None:
+        find_backup = functools.partial(find_old_backup, store, configuration.backup, clock)
+        watches.append(AlertWatch(frozenset({AlertKind.BACKUP}), find_backup))
     if configuration.acme.directory:
         find_failures = functools.partial(_find_failures, resources)
         watches.append(AlertWatch(frozenset({AlertKind.RENEWAL}), find_failures, _HOUR))

@@ -80,6 +80,7 @@ def monitor_server(resources: WorkerResources) -> MonitorServer:
         reserve=resources.configuration.store.free_space_reserve,
         sessions=resources.sessions,
         certificates=functools.partial(list_certificates, resources),
+        backup_place=resources.configuration.backup.target,
     )
 
     async def metrics() -> bytes:

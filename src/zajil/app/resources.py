@@ -37,6 +37,8 @@ class WorkerResources:
     """What one worker has to make its services from."""
 
     configuration: Configuration
+    command: tuple[str, ...] = ()
+    """Arguments of this program that name the configuration; none: no command can be run."""
     worker: int
     """Slot of the worker: no two that live on this node have the same."""
     is_first: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +32,7 @@ def serve(
     *,
     file: Path,
     load: Callable[[], Configuration],
+    overrides: Sequence[str] = (),
     ready_fd: int | None = None,
     stop_fd: int | None = None,
 ) -> int:
@@ -41,6 +42,7 @@ def serve(
         configuration: checked already.
         file: where it was read from.
         load: reads the configuration anew; raises ``BadConfiguration``.
+        overrides: what was given by ``--set``, for commands that the server runs.
         ready_fd: gets one line of JSON when every worker serves: the addresses of each service
             and the supervisor's process id; closed then.
         stop_fd: end of file on it stops the server.
@@ -60,7 +62,8 @@ def serve(
         raise CannotStart(str(finding))
     for finding in should_mend(configuration, file, SystemClock().now_ms()):
         log.warning("configuration problem", reason=str(finding))
-    shared = _prepare(make_permanent(configuration, file, load), configuration)
+    command = ("--config", str(file), *(f"--set={one}" for one in overrides))
+    shared = _prepare(make_permanent(configuration, file, load, command), configuration)
     status = RunningServer(shared, ready_fd).run(stop_fd)
     log.info("stopped", status=status)
     return status

@@ -42,6 +42,8 @@ class Permanent:
 
     file: Path
     """Of the configuration."""
+    command: tuple[str, ...]
+    """Arguments of this program that name the configuration: for commands that the server runs."""
     load: Callable[[], Configuration]
     """Reads the configuration anew; raises ``BadConfiguration``."""
     lock: ServerLock
@@ -89,7 +91,10 @@ class Shared:
 
 
 def make_permanent(
-    configuration: Configuration, file: Path, load: Callable[[], Configuration]
+    configuration: Configuration,
+    file: Path,
+    load: Callable[[], Configuration],
+    command: tuple[str, ...],
 ) -> Permanent:
     """Make what all generations share; nothing is opened yet.
 
@@ -98,6 +103,7 @@ def make_permanent(
     """
     return Permanent(
         file=file,
+        command=command,
         load=load,
         lock=ServerLock(configuration.server.data_dir),
         listeners=_passed_listeners(),

@@ -14,6 +14,7 @@ from zajil.accept.echo import ECHO_SECONDS, EchoAccounts
 from zajil.accept.held_notice import notify_of_held_accounts
 from zajil.accept.quota_notice import notify_of_full_mailboxes
 from zajil.app.alerting import LOOK_SECONDS, alert_keeper
+from zajil.app.backups import BACKUP_SECONDS, BackupMaker
 from zajil.app.certificates import certificate_chore
 from zajil.app.chores import Chore, repeated
 from zajil.app.directory import mirror_directory
@@ -106,7 +107,10 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
 def _care_of_the_store(resources: WorkerResources) -> Sequence[Chore]:
     store, every = resources.store, functools.partial(_every, resources)
     night = NightlyCheck(store, resources.clock)
+    options = resources.configuration.backup
+    maker = BackupMaker(store, options, resources.clock, resources.command)
     return [
+        every("backups", BACKUP_SECONDS, maker.look),
         every("expunged messages", 24 * _HOUR, functools.partial(_prune_expunged, resources)),
         every("deleted messages", _HOUR, functools.partial(_prune_deleted, resources)),
         every("store check", _MINUTE, night.look),

@@ -260,6 +260,7 @@ class Worker:
         meters = self._begin_to_count(store, resolver)
         return WorkerResources(
             configuration=configuration,
+            command=shared.permanent.command,
             worker=self.place.slot,
             is_first=self.place.index == 0,
             sockets=self.sockets,

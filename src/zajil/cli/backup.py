@@ -9,12 +9,14 @@ import typer
 
 from zajil.cli.backup_account import restore_account
 from zajil.cli.backup_place import (
+    InBackground,
     KeyFile,
     Place,
     Which,
     configured_backups,
     facts_of,
     found_options,
+    lower_priority,
     opened_backups,
 )
 from zajil.cli.backup_restore import files, restore
@@ -41,7 +43,11 @@ backup_app = typer.Typer(
 
 @backup_app.command("create")
 def create(
-    context: typer.Context, place: Place = None, key_file: KeyFile = None, as_json: AsJson = False
+    context: typer.Context,
+    place: Place = None,
+    key_file: KeyFile = None,
+    background: InBackground = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a backup: accounts, mail, queue, keys, the configuration and the files it names.
 
@@ -53,6 +59,7 @@ def create(
     from zajil.net.system import SystemClock
     from zajil.operations.backup import create_backup
 
+    lower_priority(wanted=background)
     configuration = configured_backups(context, place, key_file)
     with progress_bar("backing up", quiet=as_json) as progress:
         done = create_backup(configuration, configuration_file(context), SystemClock(), progress)
@@ -190,6 +197,7 @@ def prune(
     ] = False,
     place: Place = None,
     key_file: KeyFile = None,
+    background: InBackground = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete old snapshots, and objects that no snapshot needs any more.
@@ -199,6 +207,7 @@ def prune(
     from zajil.net.system import SystemClock
     from zajil.operations.backup import prune_backups
 
+    lower_priority(wanted=background)
     options = found_options(context, place, key_file)
     chosen = {"keep": keep, "keep_days": keep_days}
     options = options.model_copy(

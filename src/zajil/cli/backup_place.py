@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,10 @@ KeyFile = Annotated[
         show_default=False,
     ),
 ]
+InBackground = Annotated[
+    bool,
+    typer.Option("--background", help="Run with low priority, as the server does.", hidden=True),
+]
 Which = Annotated[
     str | None,
     typer.Option(
@@ -45,6 +50,15 @@ Which = Annotated[
         show_default=False,
     ),
 ]
+
+
+def lower_priority(*, wanted: bool) -> None:
+    """Let everything else go first: mail, above all."""
+    if wanted:
+        os.nice(_NICE)
+
+
+_NICE = 10
 
 
 def configured_backups(

@@ -99,7 +99,8 @@ def files(
     Exit status: 0 done, 1 the backup cannot be read, or a file exists or cannot be written,
     2 wrong usage.
     """
-    from zajil.operations.backup import find_snapshot, write_files
+    from zajil.operations.backup import find_snapshot
+    from zajil.operations.backup_files import write_files
 
     found = find_snapshot(opened_backups(context, place, key_file), snapshot)
     written = write_files(found, folder)

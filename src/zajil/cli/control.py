@@ -48,8 +48,10 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json({**found, "store_check": asdict(check) if check else None})
     else:
-        _print_status(found, SystemClock().now_ms())
+        now_ms = SystemClock().now_ms()
+        _print_status(found, now_ms)
         _print_check(check)
+        _print_backup(context, now_ms)
 
 
 def _last_check(context: typer.Context) -> LastCheck | None:
@@ -72,6 +74,29 @@ def _print_check(check: LastCheck | None) -> None:
     if check.read_since_ms is not None:
         since = f"all messages were read since {spell_time(check.read_since_ms)}"
     print(f"Store check    {spell_time(check.at_ms)}: {found}; {since}")
+
+
+def _print_backup(context: typer.Context, now_ms: int) -> None:
+    """Print what became of the last backups; nothing where the store cannot be read by us."""
+    from zajil.core.errors import ZajilError
+    from zajil.operations.backup import last_backup
+
+    configuration = read_configuration(context)
+    if configuration.backup.target is None:
+        print("Last backup    none: backup.target is not set")
+        return
+    try:
+        run = last_backup(configuration)
+    except ZajilError:
+        return
+    if run is None or run.done_ms is None:
+        print(f"Last backup    none{': ' + printable(run.error) if run else ''}")
+        return
+    print(f"Last backup    {spell_time(run.done_ms)} ({spell_age(now_ms - run.done_ms)})")
+    if run.left_out:
+        print(f"               {run.left_out} files or messages are missing in it")
+    if run.error:
+        print(f"               the last attempt failed: {printable(run.error)}")
 
 
 def _data_dir(context: typer.Context) -> Path:

@@ -10,6 +10,7 @@ import typer
 
 from zajil.cli.configured import (
     LateConfigOption,
+    Root,
     SetOption,
     configuration_file,
     read_configuration,
@@ -45,5 +46,13 @@ def serve(
 
     from zajil.app.serve import serve as serve_app
 
-    status = serve_app(configuration, file=file, load=load, ready_fd=ready_fd, stop_fd=stop_on_eof)
+    root: Root = context.find_root().obj
+    status = serve_app(
+        configuration,
+        file=file,
+        load=load,
+        overrides=(*root.overrides, *(overrides or ())),
+        ready_fd=ready_fd,
+        stop_fd=stop_on_eof,
+    )
     raise typer.Exit(status)

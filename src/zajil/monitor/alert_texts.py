@@ -136,6 +136,12 @@ TEXTS: Mapping[AlertKind, AlertText] = {
         mark("Copy the data folder before you repair anything, and look at the disk."),
         "zajil store check",
     ),
+    AlertKind.BACKUP: AlertText(
+        mark("There is no recent backup"),
+        mark("Last complete backup: {done_ms}. Reason of the last failure: {reason}"),
+        mark("Remove the cause, then run the command. The server tries again by itself, too."),
+        "zajil backup create",
+    ),
     AlertKind.DIRECTORY: AlertText(
         mark("The accounts do not follow the directory"),
         mark(

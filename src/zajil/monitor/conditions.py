@@ -40,6 +40,8 @@ class AlertKind(StrEnum):
     """Processes of the server end again and again."""
     STORE = "store"
     """The last check of the store found damage."""
+    BACKUP = "backup"
+    """No backup could be made for longer than ``backup.every``."""
     DIRECTORY = "directory"
     """The accounts do not follow the directory of the organisation."""
 

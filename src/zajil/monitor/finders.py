@@ -12,10 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from zajil.config.options_backup import BackupOptions
 from zajil.config.options_monitor import AlertOptions
 from zajil.core.clock import Clock
 from zajil.monitor.conditions import DAY_MS, AlertCondition, AlertKind, Fact
 from zajil.monitor.state import Ending
+from zajil.store.backup.runs import load_run
 from zajil.store.engine.open import Store
 from zajil.store.people.dkim_keys import KeyState, list_dkim_keys
 from zajil.store.people.domains import list_domains
@@ -30,6 +32,7 @@ _ENDS_SOON_MS = 14 * DAY_MS
 _WINDOW_MS = 600_000
 _MOST_DEATHS = 3
 """Within ten minutes; a single one is told by the log."""
+_BACKUP_PATIENCE_MS = 6 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,23 @@ async def find_late_mail(store: Store, options: AlertOptions, clock: Clock) -> F
     reasons = "; ".join(f"{reason or 'not tried yet'} ({count})" for reason, count in late.reasons)
     facts: Facts = {"count": late.number, "oldest_age": now_ms - late.oldest_ms, "reasons": reasons}
     return [AlertCondition(AlertKind.QUEUE, "", facts)]
+
+
+async def find_old_backup(store: Store, options: BackupOptions, clock: Clock) -> Found:
+    """Compare the last backup with ``backup.every``; a failure is tried again for six hours."""
+    place = options.target
+    if place is None or not options.every_ms:
+        return []
+    run = await store.read(lambda conn: load_run(conn, place))
+    if run is None:
+        return []  # the server makes the first one now
+    patience_ms = options.every_ms + min(options.every_ms, _BACKUP_PATIENCE_MS)
+    facts: dict[str, Fact] = {"reason": run.error or "-"}
+    if run.done_ms is not None:
+        if clock.now_ms() - run.done_ms <= patience_ms:
+            return []
+        facts["done_ms"] = run.done_ms
+    return [AlertCondition(AlertKind.BACKUP, "", facts)]
 
 
 async def find_ending_certificates(

@@ -75,7 +75,7 @@ CHECKS: Mapping[str, tuple[str, ...]] = {
 CHORES = (
     *("history", "tracking", "traffic", "expunged messages", "held accounts", "quotas"),
     *("deleted messages", "reports received", "DMARC reports sent", "TLS reports sent", "threads"),
-    *("learned words", "alerts", "MTA-STS policies"),
+    *("learned words", "alerts", "MTA-STS policies", "backups"),
 )
 """Background tasks that are done again and again, by the name that their lease has."""
 _SERVICES = (*(one.value for one in Service), OTHER)
@@ -256,6 +256,11 @@ ALERTS = Meter(
     MeterKind.STATE,
     "Conditions that need an operator (zajil alerts list).",
     {"kind": tuple(one.value for one in AlertKind)},
+)
+BACKUP_AGE = Meter(
+    "zajil_backup_age_seconds",
+    MeterKind.STATE,
+    "Age of the last backup to backup.target; absent: there is none.",
 )
 DATABASE_SIZE = Meter("zajil_database_size_bytes", MeterKind.STATE, "Size of the database.")
 CERTIFICATE_END = Meter(

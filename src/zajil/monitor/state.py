@@ -15,6 +15,7 @@ from zajil.monitor.conditions import AlertKind
 from zajil.monitor.meter_table import Labels
 from zajil.monitor.meters import Meter
 from zajil.net.limits import SessionTable
+from zajil.store.backup.runs import load_run
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
@@ -52,6 +53,8 @@ class StateReader:
     """By service."""
     certificates: Callable[[], Awaitable[Sequence[Ending]]]
     """Lists those of this server."""
+    backup_place: str | None = None
+    """``backup.target``."""
     _kept: Values = field(default_factory=dict)
     _kept_at: float = -_KEPT_SECONDS
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -97,7 +100,14 @@ class StateReader:
             meters.HELD_ACCOUNTS: {(): totals.held},
             meters.DOMAINS: {(): totals.domains},
             meters.DATABASE_SIZE: {(): self.store.database_size(conn)},
+            meters.BACKUP_AGE: self._backup(conn, now_ms),
         }
+
+    def _backup(self, conn: Snapshot, now_ms: int) -> Mapping[Labels, float]:
+        run = None if self.backup_place is None else load_run(conn, self.backup_place)
+        if run is None or run.done_ms is None:
+            return {}
+        return {(): max(0.0, (now_ms - run.done_ms) / 1000)}
 
     def _disk(self) -> Values:
         disk = os.statvfs(self.store.data_dir)

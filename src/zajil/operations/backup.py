@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 import os
-import stat
-import tomllib
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel
 
 from zajil.config.options import Configuration
 from zajil.config.options_backup import BackupOptions
 from zajil.core.clock import Clock
-from zajil.core.errors import AlreadyExists, Invalid, Unavailable
+from zajil.core.errors import AlreadyExists, Invalid, ZajilError
 from zajil.core.value_class import value_class
 from zajil.net.system import SystemClock
+from zajil.operations.backup_files import FileFailed, read_files
 from zajil.operations.run import as_server_user, find_user, open_admin_store
-from zajil.store.backup.create import Created, FileContent, create_snapshot
+from zajil.store.backup.create import Created, create_snapshot
 from zajil.store.backup.lock import TargetLock
-from zajil.store.backup.manifest import SavedFile
 from zajil.store.backup.prune import Pruned, prune_target
 from zajil.store.backup.read import Snapshot, choose_snapshot, open_snapshot
 from zajil.store.backup.restore import RestoredStore, restore_store
+from zajil.store.backup.runs import (
+    BackupRun,
+    FailedBackup,
+    load_run,
+    record_backup,
+    record_failed,
+)
 from zajil.store.backup.s3 import S3Target, is_s3
 from zajil.store.backup.seal import BackupSeal, new_key_text, read_key
 from zajil.store.backup.target import BackupTarget, FolderTarget
 from zajil.store.backup.verify import BackupVerifier, VerifiedBackup, remove_damaged
 from zajil.store.engine.dialect import Progress
+from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import new_private_file, sync_folder
 from zajil.store.engine.migrate import load_alembic
-from zajil.store.engine.node import NODE_FILE
 from zajil.store.engine.spill import write_whole
-
-_MOST_BYTES = 16 << 20
-"""Of a file that is saved with the configuration."""
 
 
 class NoBackupTarget(Invalid):
     """It is not configured where backups go."""
-
-
-class FileFailed(Unavailable):
-    """A file of a backup cannot be written."""
 
 
 @value_class(frozen=True, slots=True)
@@ -123,16 +118,46 @@ def create_backup(
     files, unread = read_files(configuration, file)
     backups = open_backups(configuration.backup)
     _make_folder(configuration)
+    place = configuration.backup.target or ""
     with open_admin_store(configuration) as store:
-        return create_snapshot(
-            store,
-            backups.target,
-            backups.seal,
-            clock=clock,
-            files=files,
-            left_out=unread,
-            progress=progress,
+        try:
+            made = create_snapshot(
+                store,
+                backups.target,
+                backups.seal,
+                clock=clock,
+                files=files,
+                left_out=unread,
+                progress=progress,
+            )
+        except ZajilError as error:
+            with suppress(StoreUnavailable):
+                failed = FailedBackup(place, clock.now_ms(), str(error))
+                store.write_now(record_failed, failed)
+            raise
+        run = BackupRun(
+            place=place,
+            tried_ms=clock.now_ms(),
+            done_ms=made.manifest.taken_ms,
+            snapshot=made.name,
+            left_out=len(made.manifest.left_out),
+            error="",
         )
+        store.write_now(record_backup, run)
+        return made
+
+
+def last_backup(configuration: Configuration) -> BackupRun | None:
+    """Return what became of the last backups to the configured target.
+
+    Raises:
+        WrongUser, StoreUnavailable: as ``open_admin_store``.
+    """
+    place = configuration.backup.target
+    if place is None:
+        return None
+    with open_admin_store(configuration) as store:
+        return store.read_now(lambda conn: load_run(conn, place))
 
 
 def _make_folder(configuration: Configuration) -> None:
@@ -247,124 +272,3 @@ def find_snapshot(backups: Backups, wanted: str | None) -> Snapshot:
     """Open the snapshot whose name begins so; ``None``: the last one."""
     name = choose_snapshot(backups.target, wanted)
     return open_snapshot(backups.target, backups.seal, name)
-
-
-# ---- files beside the store ---------------------------------------------------------------------
-
-
-def read_files(
-    configuration: Configuration, file: Path | None
-) -> tuple[list[FileContent], list[str]]:
-    """Read the configuration file, the files that it names, and the id of the node.
-
-    The key of backups is left out: without it the backup cannot be read.
-
-    Returns:
-        The files, and sentences about those that cannot be read.
-    """
-    data_dir = configuration.server.data_dir
-    paths: dict[Path, str] = {data_dir / NODE_FILE: NODE_FILE}
-    named = [] if file is None else [file.resolve(), *_named_files(file.resolve())]
-    for path in (*named, *_paths_in(configuration)):
-        if path != configuration.backup.key_file and not path.is_relative_to(data_dir):
-            paths.setdefault(path, str(path))
-    found, unread = [], []
-    for path, name in paths.items():
-        try:
-            facts = path.stat()
-            if not stat.S_ISREG(facts.st_mode):
-                continue
-            if facts.st_size > _MOST_BYTES:
-                unread.append(f"{path}: it is larger than {_MOST_BYTES >> 20} MiB")
-                continue
-            found.append(FileContent(name, stat.S_IMODE(facts.st_mode), path.read_bytes()))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            unread.append(f"{path}: {error.strerror}")
-    return found, unread
-
-
-def _paths_in(options: BaseModel) -> Iterator[Path]:
-    """Yield the values of options that are paths."""
-    for name in type(options).model_fields:
-        yield from _paths_of(getattr(options, name))
-
-
-def _paths_of(value: Any) -> Iterator[Path]:
-    if isinstance(value, Path):
-        yield value
-    elif isinstance(value, BaseModel):
-        yield from _paths_in(value)
-    elif isinstance(value, tuple | list):
-        for one in value:
-            yield from _paths_of(one)
-    elif isinstance(value, dict):
-        yield from _paths_of(list(value.values()))
-
-
-def _named_files(file: Path) -> Iterator[Path]:
-    """Yield the files of secrets, ``{ file = PATH }``, which the options no longer tell."""
-    try:
-        tree = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return
-    waiting: list[Any] = [tree]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, list):
-            waiting += value
-        elif isinstance(value, dict):
-            if set(value) == {"file"} and isinstance(value["file"], str):
-                yield file.parent / value["file"]
-            waiting += value.values()
-
-
-@value_class(frozen=True, slots=True)
-class WrittenFile:
-    """A file of a backup that was written, or not."""
-
-    path: Path
-    is_new: bool
-    """Whether it was written: a file that exists is never replaced."""
-
-
-def write_files(snapshot: Snapshot, folder: Path) -> list[WrittenFile]:
-    """Write the configuration and the other files of a snapshot below a folder.
-
-    Each gets its whole path there: ``/etc/zajil/zajil.toml`` is written to
-    ``FOLDER/etc/zajil/zajil.toml``. With ``/`` each is where it was.
-
-    Raises:
-        FileFailed: a file cannot be written.
-        DamagedBackup, TargetUnavailable: it cannot be read.
-    """
-    return [
-        WrittenFile(path := _place_below(folder, file), _write_file(snapshot, file, path))
-        for file in snapshot.manifest.files
-        if file.path != NODE_FILE
-    ]
-
-
-def _place_below(folder: Path, file: SavedFile) -> Path:
-    # Security: a backup that somebody else wrote must not lead out of the folder.
-    parts = [part for part in Path(file.path).parts if part not in ("/", "..", ".")]
-    return folder.joinpath(*parts)
-
-
-def _write_file(snapshot: Snapshot, file: SavedFile, path: Path) -> bool:
-    content = snapshot.read_file(file)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        descriptor = new_private_file(path)
-        try:
-            write_whole(descriptor, content)
-            os.fchmod(descriptor, file.mode & 0o777)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise FileFailed(f"cannot write {path}: {error.strerror}") from error
-    return True

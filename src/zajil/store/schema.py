@@ -307,6 +307,19 @@ held_blob = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# What became of the last backups to each target (store.backup.runs).
+backup_run = sa.Table(
+    "backup_run",
+    metadata,
+    sa.Column("place", KEY, primary_key=True),
+    sa.Column("tried_ms", NUMBER, nullable=False),
+    sa.Column("done_ms", NUMBER),  # the last complete backup is of this time; null: none
+    sa.Column("snapshot", sa.Text, nullable=False),  # its name
+    sa.Column("left_out", sa.Integer, nullable=False),  # what is missing in it
+    sa.Column("error", sa.Text, nullable=False),  # why the last attempt failed; "": it did not
+    sqlite_with_rowid=False,
+)
+
 # What lists and IMAP need of a message without its bytes (message.summary). It goes with the blob.
 summary = sa.Table(
     "summary",

@@ -25,6 +25,7 @@ LEFT_OUT = {
     "acme_challenge": "answers to challenges of orders under way",
     "alert": "what lasts is noticed again",
     "backup_hold": "backups that run",
+    "backup_run": "what became of the last backups",
     "blob": "written apart, with the place of the bytes of each message",
     "chore": "who does which chore now",
     "code_failure": "wrong codes in the last minutes",

@@ -86,6 +86,7 @@ TABLES: dict[str, Treatment] = {
         Erase.ACCOUNT, "mail", Restore.OWN_WAY, why="what others have as well stays theirs"
     ),
     "backup_hold": _NOBODY,
+    "backup_run": _NOBODY,
     "content_check": _NOBODY,
     "schema_upgrade": _NOBODY,
     "held_blob": Treatment(
