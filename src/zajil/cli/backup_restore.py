@@ -33,6 +33,15 @@ def restore(
             "the backup. keep: it is sent.",
         ),
     ] = "hold",
+    new_uidvalidity: Annotated[
+        bool,
+        typer.Option(
+            "--new-uidvalidity",
+            help="Let mail programs download everything again. Without it they download nothing "
+            "twice, but some do not notice a message that was deleted or moved after the backup "
+            "and is back.",
+        ),
+    ] = False,
     place: Place = None,
     key_file: KeyFile = None,
     as_json: AsJson = False,
@@ -53,7 +62,12 @@ def restore(
     configuration = configured_backups(context, place, key_file)
     with progress_bar("restoring", quiet=as_json) as progress:
         done = restore_backup(
-            configuration, snapshot, SystemClock(), progress, holds_queue=queue == "hold"
+            configuration,
+            snapshot,
+            SystemClock(),
+            progress,
+            holds_queue=queue == "hold",
+            renews_validity=new_uidvalidity,
         )
     if as_json:
         facts = {"held": done.held, "missing": done.missing, **facts_of(done.manifest)}

@@ -183,6 +183,7 @@ def restore_backup(
     progress: Progress,
     *,
     holds_queue: bool,
+    renews_validity: bool = False,
 ) -> RestoredStore:
     """Restore the whole store into an empty data folder and database.
 
@@ -192,6 +193,7 @@ def restore_backup(
         clock: for times.
         progress: told of the bytes that are done, and of all.
         holds_queue: mail that waited is held.
+        renews_validity: mailboxes get a new UIDVALIDITY.
 
     Raises:
         NoSuchObject: there is no such snapshot.
@@ -211,6 +213,7 @@ def restore_backup(
             server.data_dir,
             clock=clock,
             holds_queue=holds_queue,
+            renews_validity=renews_validity,
             progress=progress,
         )
 

@@ -76,6 +76,8 @@ class Refill:
         self.inline_limit = 0
         """Larger messages are written to files."""
         self.holds_queue = True
+        self.renews_validity = False
+        """Mailboxes get a new UIDVALIDITY: mail programs download everything again."""
         self.held = 0
         """Recipients whose mail is held now."""
         self.missing = 0
@@ -155,9 +157,10 @@ class Refill:
         row["modseq"] += MODSEQ_JUMP
         row["forgotten_modseq"] = row["modseq"]
         self._modseqs[row["id"]] = row["modseq"]
-        if row["uid_next"] + UID_JUMP <= _LAST_UID:
+        has_room = row["uid_next"] + UID_JUMP <= _LAST_UID
+        if has_room:
             row["uid_next"] += UID_JUMP
-        else:
+        if self.renews_validity or not has_room:
             row["uid_validity"] = max(row["uid_validity"] + 1, self._clock.now_ms() // 1000)
 
     def _change_message(self, row: dict[str, Any]) -> None:

@@ -72,6 +72,7 @@ def restore_store(
     *,
     clock: Clock,
     holds_queue: bool = True,
+    renews_validity: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> RestoredStore:
     """Write everything of a snapshot into a new store.
@@ -82,6 +83,7 @@ def restore_store(
         data_dir: for the files; created where it is missing.
         clock: for new UIDVALIDITYs.
         holds_queue: mail that waited is held, so that an operator decides about it.
+        renews_validity: mailboxes get a new UIDVALIDITY, so that mail programs forget all.
         progress: told of the bytes that are done, and of all.
 
     Raises:
@@ -105,6 +107,7 @@ def restore_store(
             refill = Refill(snapshot, conn, data_dir / "blobs", clock, progress)
             refill.inline_limit = options.inline_limit
             refill.holds_queue = holds_queue
+            refill.renews_validity = renews_validity
             refill.run()
             if manifest.schema != known_schemas()[-1]:
                 run_migrations(conn)
