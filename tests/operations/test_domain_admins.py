@@ -8,6 +8,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +20,11 @@ import zajil.operations
 from kit.login import open_desk
 from kit.operations import runner
 from kit.push import PushBrowser
-from kit.store import make_account, open_test_store, running
+from kit.store import make_account, make_intake, open_test_store, running
 from zajil.core.actor import Actor, Interface
 from zajil.core.address import parse_address
 from zajil.core.errors import NotFound, ZajilError
+from zajil.core.ids import MailId
 from zajil.operations.account_changes import NotHeld, change_profile, rename
 from zajil.operations.accounts import add_account, change_password, find_account, suspend_account
 from zajil.operations.aliases import add_alias
@@ -31,11 +33,14 @@ from zajil.operations.context import NotAllowed
 from zajil.operations.delegations import delegate
 from zajil.operations.domain_admins import appoint, dismiss, show_domain_admins
 from zajil.operations.domains import remove_domain
+from zajil.operations.queue import QueueAction, act_on_queue
 from zajil.operations.second_factors import NoSecondFactor
 from zajil.store.engine.open import Store
-from zajil.store.people.accounts import delete_account
+from zajil.store.mail.intake import write_intakes
+from zajil.store.people.accounts import AccountRow, delete_account
 from zajil.store.people.app_passwords import NoSuchAppPassword
 from zajil.store.people.audit import AuditQuery, find_audit
+from zajil.store.queue.queue_admin import QueueQuery, find_queued, list_rows
 from zajil.tracking.audit import AccountLinked
 from zajil.tracking.audit_sentences import describe_change
 
@@ -136,6 +141,10 @@ def store(tmp_path: Path) -> Any:
     opened.close_now()
 
 
+def row_of(store: Store, login: str) -> AccountRow:
+    return store.read_now(lambda conn: find_account(conn, login))
+
+
 def actor(store: Store, login: str = "admin0", *domains: str) -> Actor:
     row = store.read_now(lambda conn: find_account(conn, login))
     chosen = frozenset(domains or ("south.test",))
@@ -165,7 +174,7 @@ def test_what_is_allowed_inside_is_refused_outside(store: Store, name: str) -> N
     [
         name
         for name in OPERATIONS
-        if name not in ALLOWED
+        if name not in (*ALLOWED, "queue.act_on_queue")
         and (name.partition(".")[0] not in OWN_THINGS or name in NAMES_AN_ACCOUNT)
     ],
 )
@@ -188,6 +197,31 @@ def test_operations_on_own_things_name_no_account(name: str) -> None:
     if name.partition(".")[0] in OWN_THINGS and name not in NAMES_AN_ACCOUNT:
         parameters = set(inspect.signature(OPERATIONS[name]).parameters)
         assert not parameters & {"login_or_address", "who", "account_id"}
+
+
+def test_the_queue_shows_and_changes_the_mail_of_the_own_accounts(store: Store) -> None:
+    """Who submitted it counts; a reverse path may be claimed by anybody."""
+    make_account(store, "super@south.test", admin=True)
+    sent: dict[str, MailId] = {}
+    for login in ("amal0", "amal1", "super", ""):
+        row = row_of(store, login or "amal0")
+        item = make_intake(
+            store.blobs.stage([b"x"]), remote=["x@far.test"], reverse_path="amal@south.test"
+        )
+        sender = row.account_id if login else None
+        sent[login] = store.write_now(write_intakes, replace(item, account_id=sender))
+    own = QueueQuery(domains=frozenset({"south.test"}))
+    assert [one.mail_id for one in store.read_now(lambda c: list_rows(c, own))] == [sent["amal0"]]
+    assert store.read_now(lambda conn: find_queued(conn, own)) == [sent["amal0"]]
+    run = runner(store, actor=actor(store)).run
+    for login in ("amal1", "super", ""):
+        for mails in ([sent[login]], [sent["amal0"], sent[login]]):
+            with pytest.raises(NotAllowed):
+                run(act_on_queue, QueueAction.DELETE, mails)
+    assert run(act_on_queue, QueueAction.HOLD, [sent["amal0"]]) == [sent["amal0"]]
+    plain = Actor("amal0", Interface.WEB, account_id=actor(store, "amal0").account_id)
+    with pytest.raises(NotAllowed):
+        runner(store, actor=plain).run(act_on_queue, QueueAction.DELETE, [sent["amal0"]])
 
 
 def test_nobody_reaches_an_account_that_may_do_more(store: Store) -> None:

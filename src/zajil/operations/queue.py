@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import Any
@@ -12,7 +12,7 @@ from zajil.core.address import parse_address
 from zajil.core.domain import to_ascii
 from zajil.core.ids import MailId
 from zajil.core.service import RecipientState
-from zajil.operations.context import OperationContext, Recorded, require_admin
+from zajil.operations.context import NotAllowed, OperationContext, Recorded, require_admin
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Transaction
 from zajil.store.queue.queue_admin import (
@@ -24,6 +24,7 @@ from zajil.store.queue.queue_admin import (
     find_queued,
     hold,
     list_rows,
+    mails_submitted_in,
     release,
     retry,
 )
@@ -161,7 +162,7 @@ async def act_on_queue(
 
     Args:
         context: the store and what belongs to it.
-        actor: must be an administrator.
+        actor: must be an administrator, of the server or of the domains of those who submitted.
         action: what to do.
         mail_ids: as ``queue list`` prints them.
         reason: for the journeys; may be empty.
@@ -172,17 +173,30 @@ async def act_on_queue(
         The mails that were changed; the others are unknown, or have no recipient in that state.
 
     Raises:
-        NotAllowed: the actor is not an administrator.
+        NotAllowed: the actor is not such an administrator; earlier portions are done.
     """
-    require_admin(actor)
+    if not actor.domains:
+        require_admin(actor)
     ids = list(dict.fromkeys(map(MailId, mail_ids)))
     done: list[MailId] = []
     for start in range(0, len(ids), PORTION):
         part = tuple(ids[start : start + PORTION])
+        await _require_mails(context, actor, part)
         order = QueueOrder(part, actor.name, reason, context.clock.now_ms(), only)
         done += await context.change(_change(context.stamp(actor), action, order))
         progress(start + len(part), len(ids))
     return done
+
+
+async def _require_mails(
+    context: OperationContext, actor: Actor, mail_ids: Sequence[MailId]
+) -> None:
+    """Do nothing if the actor may change these mails; raises ``NotAllowed``."""
+    if actor.is_admin:
+        return
+    own = await context.read(lambda conn: mails_submitted_in(conn, mail_ids, actor.domains))
+    if not own.issuperset(mail_ids):
+        raise NotAllowed(f"{actor.name} does not administer the senders of all these mails")
 
 
 def _change(

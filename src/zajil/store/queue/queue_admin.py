@@ -5,7 +5,7 @@ Each action is an event of the mail's journey, in the commit of its effect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from zajil.core.value_class import value_class
 from zajil.store.engine.batch import QUEUE, touch
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.queue.settlement import release_bodies
-from zajil.store.schema import mail, recipient
+from zajil.store.schema import account, address, mail, recipient
 from zajil.tracking.events import OperatorActed
 
 WAITING = recipient.c.state == sa.literal_column("'waiting'")
@@ -74,6 +74,8 @@ class QueueQuery:
     """Accepted before this time."""
     reason: str | None = None
     """A piece of the reason, in any case."""
+    domains: frozenset[str] | None = None
+    """Submitted by accounts of these domains (ASCII) that are no server administrators."""
 
 
 def list_rows(conn: Connection, query: QueueQuery) -> list[QueueRow]:
@@ -93,7 +95,7 @@ def find_queued(conn: Connection, query: QueueQuery) -> list[MailId]:
     found: set[str] = set()
     for state in _states(query):
         search = sa.select(recipient.c.mail_id).where(state, *_of_row(query))
-        if query.sender is not None:
+        if query.sender is not None or query.domains is not None:
             search = search.join(mail, mail.c.id == recipient.c.mail_id).where(*_of_sender(query))
         found.update(conn.scalars(search))
     return [MailId(one) for one in sorted(found)]
@@ -129,11 +131,39 @@ def _of_row(query: QueueQuery) -> list[sa.ColumnElement[bool]]:
 
 
 def _of_sender(query: QueueQuery) -> list[sa.ColumnElement[bool]]:
-    if query.sender is None:
-        return []
-    if not query.sender:
-        return [mail.c.reverse_path.is_(None)]
-    return [_matches(mail.c.from_key, query.sender)]
+    conditions: list[sa.ColumnElement[bool]] = []
+    if query.domains is not None:
+        conditions.append(_submitted_in(query.domains))
+    if query.sender is not None:
+        is_null = not query.sender
+        conditions.append(
+            mail.c.reverse_path.is_(None) if is_null else _matches(mail.c.from_key, query.sender)
+        )
+    return conditions
+
+
+def _submitted_in(domains: Collection[str]) -> sa.ColumnElement[bool]:
+    # Security: the account counts, not the reverse path, which a mail from outside may claim.
+    people = (
+        sa.select(account.c.id)
+        .join(address, address.c.account_id == account.c.id)
+        .where(address.c.domain.in_(sorted(domains)), account.c.admin.is_(False))
+    )
+    return mail.c.account_id.in_(people)
+
+
+def mails_submitted_in(
+    conn: Connection, mail_ids: Collection[MailId], domains: Collection[str]
+) -> set[MailId]:
+    """Return those of some mails that ``QueueQuery.domains`` would find.
+
+    Args:
+        conn: a read of the store.
+        mail_ids: a portion of them.
+        domains: ASCII names.
+    """
+    asked = sa.select(mail.c.id).where(mail.c.id.in_(list(mail_ids)), _submitted_in(domains))
+    return {MailId(one) for one in conn.scalars(asked)}
 
 
 def _matches(column: sa.ColumnElement[Any], wanted: str) -> sa.ColumnElement[bool]:

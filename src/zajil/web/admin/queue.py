@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
@@ -55,11 +55,12 @@ class QueuePages:
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show the queue, the next due first."""
-        asked = self._read(request.query_params)
+        asked = self._read(request.query_params, account)
 
-        def load(conn: Snapshot) -> tuple[list[QueueRow], bool, QueueCounts]:
+        def load(conn: Snapshot) -> tuple[list[QueueRow], bool, QueueCounts | None]:
             rows, more = ([], False) if asked.query is None else list_queue(conn, asked.query)
-            return rows, more, count_queue(conn, _MOST_COUNTED)
+            # The figures are those of the whole server.
+            return rows, more, count_queue(conn, _MOST_COUNTED) if account.admin else None
 
         rows, more, counts = await self._operations.read(load)
         response = self._pages.render(
@@ -84,7 +85,7 @@ class QueuePages:
         form = await request.form()
         action = _ACTIONS.get(str(form.get("action")))
         texts = {name: str(form.get(name, "")) for name in _FILTERS}
-        asked = self._read(texts)
+        asked = self._read(texts, account)
         query = asked.query
         if action is None or query is None:
             raise HTTPException(400)
@@ -107,7 +108,7 @@ class QueuePages:
         self._notices.leave(response, Done(action.value, len(done)))
         return response
 
-    def _read(self, given: Mapping[str, str]) -> _Asked:
+    def _read(self, given: Mapping[str, str], account: Account) -> _Asked:
         asked = {name: _clean(given.get(name, "")) for name in _FILTERS}
         age_ms = _AGES.get(asked["age"])
         try:
@@ -122,6 +123,8 @@ class QueuePages:
             )
         except Invalid:
             return _Asked(asked, None)
+        if not account.admin:
+            query = replace(query, domains=account.domains)
         return _Asked(asked, query)
 
 

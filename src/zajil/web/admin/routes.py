@@ -38,8 +38,8 @@ def admin_routes(parts: WebParts) -> list[BaseRoute]:
     return [
         Route("/admin", admins(overview.show), methods=["GET"]),
         Route("/admin/journeys", admins(search.show), methods=["GET"]),
-        Route("/admin/queue", admins(queue.show), methods=["GET"]),
-        Route("/admin/queue", admins(queue.act), methods=["POST"]),
+        Route("/admin/queue", domain_admins(queue.show), methods=["GET"]),
+        Route("/admin/queue", domain_admins(queue.act), methods=["POST"]),
         Route("/admin/accounts", domain_admins(accounts.show), methods=["GET"]),
         Route("/admin/accounts", domain_admins(accounts.act), methods=["POST"]),
         Route("/admin/accounts/{login}", domain_admins(account.show), methods=["GET"]),
