@@ -47,6 +47,7 @@ PACKAGES = {
     "pebble": "pebble",
     "postconf": "postfix",
     "postfix": "postfix",
+    "readpst": "pst-utils",
     "rspamd": "rspamd",
     "slapadd": "slapd",
     "slapd": "slapd",

@@ -103,6 +103,18 @@ class _Session:
         elif upper.startswith("EXAMINE"):
             self.box = text.split('"')[1]
             send(f"* OK [UIDVALIDITY {odd.validity}] x\r\n".encode())
+        elif upper.startswith(("SELECT", "CREATE", "SUBSCRIBE", "FETCH")):
+            self.box = text.split('"')[1] if '"' in text else self.box
+            if upper.startswith("SELECT") and self.box not in odd.mailboxes:
+                return False
+            held = odd.mailboxes.setdefault(self.box, {})
+            send(f"* {len(held)} EXISTS\r\n".encode())
+        elif upper.startswith("APPEND"):
+            send(b"+ go on\r\n")
+            size = int(text.rpartition("{")[2].rstrip("}"))
+            held = odd.mailboxes[text.split('"')[1]]
+            held[max(held, default=0) + 1] = self.file.read(size)
+            self.file.readline()
         elif upper.startswith("UID SEARCH"):
             uids = " ".join(map(str, odd.mailboxes[self.box]))
             send(f"* SEARCH {uids}\r\n".encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import mailbox
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -18,7 +19,10 @@ import dns.update
 
 from kit.command_line import Run, as_json
 from kit.mail import make_message
+from kit.moving import letter, make_maildir
 from kit.name_servers import UpdateKey, free_port, running_named
+from kit.odd_imap_server import Odd
+from kit.odd_imap_server import serving as serving_imap
 from kit.operator_world import World, served
 from kit.reports import REPORT, TLS_REPORT
 from zajil.certificates.host_key import make_host_key
@@ -175,6 +179,41 @@ def lists_of_people(world: World, run: Run, stack: ExitStack) -> None:
     (world.home / "people.csv").write_text("\n".join(rows), "utf-8")
     hashed = "{SSHA}X0lA1EHFZzPjjFVEq6JRFBpDYJ5zYWx0"
     (world.home / "users").write_text(f"zaynab:{hashed}:5000:5000:Zaynab:/var/mail::\n", "utf-8")
+
+
+_READPST = """#!/bin/sh
+# A stand-in for readpst: the test has no file of Outlook (tests/interop/test_pst.py has).
+while [ "$1" != -o ]; do shift; done
+mkdir -p "$2/Outlook/Inbox"
+echo 'From "a" Sun Sep 13 12:26:40 2020' > "$2/Outlook/Inbox/mbox"
+echo 'Subject: x' >> "$2/Outlook/Inbox/mbox"
+printf 'BEGIN:VCARD\\nFN:Layla\\nEND:VCARD\\n' > "$2/Outlook/contacts"
+"""
+
+
+def mail_of_others(world: World, run: Run, stack: ExitStack) -> None:
+    """A Maildir, mbox files, a file of Outlook, contacts, and two other servers."""
+    home = world.home
+    make_maildir(
+        home / "Maildir",
+        {".": {"1.old:2,S": letter(1)}, ".Work": {"2.old:2,": letter(2)}, ".Sent": {}},
+    )
+    line = b"From layla@far.test Sun Sep 13 12:26:40 2020\n"
+    (home / "Mail").mkdir()
+    for path, number in ((home / "Inbox", 3), (home / "Mail/Sent", 4), (home / "Mail/Trash", 5)):
+        path.write_bytes(line + letter(number))
+    (home / "archive.pst").write_bytes(b"!BDN")
+    (home / "bin").mkdir()
+    (home / "bin/readpst").write_text(_READPST, "utf-8")
+    (home / "bin/readpst").chmod(0o755)
+    stack.callback(os.environ.__setitem__, "PATH", os.environ["PATH"])
+    os.environ["PATH"] = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    (home / "contacts.vcf").write_text("BEGIN:VCARD\nFN:Noor\nEND:VCARD\n", "utf-8")
+    for name, messages in (("old", {1: letter(6)}), ("new", dict[int, bytes]())):
+        other = stack.enter_context(serving_imap(Odd({"INBOX": messages})))
+        place = other.endpoint
+        world.fill[f"imap.{name}.example"] = f"{place.host}:{place.port}"
+        (home / f"{name}.password").write_text("x\n", "utf-8")
 
 
 def tls_reports(world: World, run: Run, stack: ExitStack) -> None:

@@ -226,6 +226,38 @@ PAGES: dict[str, Page] = {
             ),
         },
     ),
+    "moving": Page(
+        prepare=scenes.mail_of_others,
+        expected={
+            "zajil import maildir amal Maildir --dry-run": Expected(
+                says=("to be imported: 2 messages; mailboxes: 3",)
+            ),
+            "zajil import maildir amal Maildir": Expected(says=("imported: 2 messages",)),
+            "zajil import imap amal imap.old.example --user amal@old.example"
+            " --password-file old.password": Expected(
+                adds=("--tls", "none"), says=("imported: 1 messages",)
+            ),
+            "zajil import mbox amal Inbox --into INBOX": Expected(says=("imported: 1 messages",)),
+            "zajil import mbox amal Mail --exclude Trash": Expected(says=("imported: 1 messages",)),
+            "zajil import pst amal archive.pst": Expected(
+                says=("imported: 1 messages", "contacts imported: 1")
+            ),
+            "zajil import contacts amal contacts.vcf": Expected(says=("contacts imported: 1",)),
+            "zajil export contacts amal amal.vcf": Expected(says=("contacts exported: [2-9]",)),
+            "zajil import maildir amal Maildir --mailbox Work --since 2025-01-01T00:00": Expected(
+                says=("imported earlier: 1",)
+            ),
+            "zajil import maildir amal Maildir --prefix Old": Expected(
+                says=("imported earlier: 2",)
+            ),
+            "zajil export maildir amal out": Expected(says=("exported: [1-9]",)),
+            "zajil export mbox amal out-mbox": Expected(says=("exported: [1-9]",)),
+            "zajil export imap amal imap.new.example --user amal@new.example"
+            " --password-file new.password": Expected(
+                adds=("--tls", "none"), says=("exported: [1-9]",)
+            ),
+        },
+    ),
     "organisation": Page(
         prepare=scenes.lists_of_people,
         expected={
@@ -344,6 +376,7 @@ NAMED_ONLY = frozenset(
     {
         "zajil account add",
         "zajil account remove",
+        "zajil account set",
         "zajil directory sync --accept-losses",
         "zajil directory sync --adopt",
         "zajil queue delete",
@@ -356,6 +389,7 @@ NAMED_ONLY = frozenset(
         "apt-get install --allow-downgrades",
         "pip install .",
         "podman stop",
+        "rsync -a",
         "systemctl start",
     }
 )
@@ -415,6 +449,8 @@ NOT_RUN: dict[str, str] = {
     "apt-get install debhelper git python3-venv": _BUILD_PROGRAMS,
     "apt-get install buildah debhelper git mmdebstrap python3-venv": _BUILD_PROGRAMS,
     "apt-get install unbound": _BUILD_PROGRAMS,
+    "apt-get install pst-utils": _BUILD_PROGRAMS,
+    "openssl x509 -in cert.pem -noout -fingerprint -sha256": "for the other server",
     "podman load --input dist/zajil_*.oci.tar": _NO_ENGINE,
     "podman run --rm -it --read-only --volume zajil:/var/lib/zajil zajil setup "
     "--dir /var/lib/zajil example.org": _NO_ENGINE,

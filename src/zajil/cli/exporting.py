@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from zajil.cli.configured import open_operations
+from zajil.cli.configured import open_operations, opened_store
 from zajil.cli.errors import WrongUsage
 from zajil.cli.imap_account import (
     CaFile,
@@ -127,6 +128,40 @@ def imap(
     choice = make_choice(only, exclude, since, dry_run)
     account = read_imap_account(host, user, password_file, token_file, tls, ca_file, pin)
     _export_to(context, who, ImapTarget(account), choice, as_json)
+
+
+@export_app.command("contacts")
+def contacts(
+    context: typer.Context,
+    who: Who,
+    file: Annotated[Path, typer.Argument(help="File to write; - writes to standard output.")],
+    version: Annotated[str, typer.Option(help="Version of vCard: 3.0 or 4.0.")] = "3.0",
+) -> None:
+    """Write the contacts of an account to a vCard file.
+
+    Exit status: 0 done, 1 no such account, or the file exists or cannot be written, 2 wrong usage.
+    """
+    from zajil.operations.moving.cards import export_contacts
+
+    if version not in ("3.0", "4.0"):
+        raise WrongUsage(f"--version {version}: use 3.0 or 4.0")
+    out = sys.stdout if str(file) == "-" else _new_file(file)
+    with opened_store(context) as store:
+        count = store.read_now(
+            lambda conn: sum(bool(out.write(c)) for c in export_contacts(conn, who, version))
+        )
+    if out is not sys.stdout:
+        out.close()
+        print(f"contacts exported: {count}")
+
+
+def _new_file(file: Path) -> TextIO:
+    from zajil.operations.moving.model import NoTarget
+
+    try:
+        return file.open("x", encoding="utf-8", newline="")
+    except OSError as error:
+        raise NoTarget(f"cannot write {file}: {error.strerror}") from None
 
 
 def _export_to(

@@ -1,4 +1,4 @@
-"""``zajil import maildir|mbox|imap``: the mail of another program or server into an account."""
+"""``zajil import``: mail and contacts of another program or server into an account."""
 
 from __future__ import annotations
 
@@ -147,6 +147,78 @@ def mbox(
     )
     source = MboxSource(path, caller(), by_header=dates, into=levels_of(into))
     import_from(context, who, source, choice, as_json)
+
+
+def pst(
+    context: typer.Context,
+    who: Who,
+    file: Annotated[Path, typer.Argument(help="The PST file.")],
+    work_folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with as much free space as the file has. Default: that of TMPDIR."
+        ),
+    ] = None,
+    only: Only = None,
+    exclude: Exclude = None,
+    since: SinceTime = None,
+    prefix: Prefix = "",
+    dates: Dates = False,
+    ignore_quota: IgnoreQuota = False,
+    again: Again = False,
+    dry_run: OnlyCount = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import a PST file of Outlook into an account: folders, messages, contacts.
+
+    The program readpst reads it (Debian: apt-get install pst-utils). Whether a message was read and
+    when it was received are kept; appointments and tasks are left out. The command can be run again
+    at any time: it imports only what is new. The server may be running.
+
+    Exit status: 0 done, 1 something was left out (it is listed), 2 wrong usage.
+    """
+    from zajil.operations.moving.cards import import_contacts
+    from zajil.operations.moving.pst import PstSource
+
+    choice = make_choice(
+        only, exclude, since, dry_run, prefix=prefix, ignore_quota=ignore_quota, again=again
+    )
+    source = PstSource(file, caller(), by_header=dates, work=work_folder)
+    try:
+        import_from(context, who, source, choice, as_json)
+    finally:
+        if source.contacts and not dry_run:
+            with open_operations(context) as operations:
+                done = operations.run(import_contacts, who, source.contacts)
+            if not as_json:
+                print(f"contacts imported: {done.saved}; left out: {done.left_out}")
+
+
+def contacts(
+    context: typer.Context,
+    who: Who,
+    file: Annotated[Path, typer.Argument(help="A vCard file; - reads standard input.")],
+    as_json: AsJson = False,
+) -> None:
+    """Import contacts from a vCard file, as address books and CardDAV servers export them.
+
+    A contact that was imported before is replaced. A card without a name and an address is left
+    out.
+
+    Exit status: 0 done, 1 some cards were left out, 2 wrong usage.
+    """
+    from zajil.cli.account_lists import read_list
+    from zajil.operations.moving.cards import import_contacts
+
+    text = read_list(file)
+    with open_operations(context) as operations:
+        done = operations.run(import_contacts, who, [text])
+    if as_json:
+        print_json({"contacts": done.saved, "left_out": done.left_out})
+    else:
+        print(f"contacts imported: {done.saved}; left out: {done.left_out}")
+    if done.left_out:
+        raise typer.Exit(NOT_DONE)
 
 
 def imap(

@@ -95,9 +95,10 @@ class Unquoter(_Lines):
 
 
 def _quote(begun: bytes, lines: bytes) -> bytes:
-    whole = begun.replace(b"\r\n", b"\n")
-    return whole + _FROM.sub(rb">\1", lines.replace(b"\r\n", b"\n"))
+    begun, lines = begun.replace(b"\r\n", b"\n"), lines.replace(b"\r\n", b"\n")
+    # Most messages have no such line, and a regular expression looks at each line.
+    return begun + (_FROM.sub(rb">\1", lines) if b"From " in lines else lines)
 
 
 def _unquote(begun: bytes, lines: bytes) -> bytes:
-    return begun + _QUOTED.sub(rb"\1", lines)
+    return begun + (_QUOTED.sub(rb"\1", lines) if b">From " in lines else lines)

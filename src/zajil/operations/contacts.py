@@ -173,6 +173,20 @@ async def import_cards(context: OperationContext, actor: Actor, cards: Iterable[
     return Imported(len(items), left_out)
 
 
+def card_of(contact: Contact, photo: Photo | None) -> Card:
+    """Return a contact as a vCard has it."""
+    return Card(
+        uid=contact.uid,
+        name=contact.name,
+        emails=contact.emails,
+        phones=contact.phones,
+        organisation=contact.organisation,
+        note=contact.note,
+        groups=contact.groups,
+        photo=b"" if photo is None else photo.data,
+    )
+
+
 async def note_recipients(
     context: OperationContext, actor: Actor, people: Iterable[NamedAddress]
 ) -> None:

@@ -143,6 +143,18 @@ def test_odd_names_and_depths(amal: Store, tmp_path: Path) -> None:
     assert [one.why for one in report.left_out] == ["more than 64 folders deep"]
 
 
+def test_sieve_scripts_are_named(amal: Store, tmp_path: Path) -> None:
+    """There is no Sieve here: the operator must know what is missing."""
+    root = make_maildir(tmp_path / "m", {".": {"1.h:2,": letter(1)}})
+    (root / "sieve").mkdir()
+    script = (
+        'require "fileinto";\nif header :is "a" "b" {\n fileinto "x"; }\nelsif true { stop; }\n'
+    )
+    (root / "sieve/main.sieve").write_text(script)
+    report = move_in(amal, MaildirSource(root))
+    assert [one.what for one in report.left_out] == ["sieve/main.sieve: 2 rules"]
+
+
 def test_damaged_files(amal: Store, tmp_path: Path) -> None:
     """An empty file and one that cannot be read are named; NUL and bare line ends are mended."""
     root = make_maildir(

@@ -17,6 +17,7 @@ from zajil.operations.moving.maildir_names import (
     flags_of,
     read_keywords,
     read_subscriptions,
+    report_scripts,
     split_name,
 )
 from zajil.operations.moving.model import (
@@ -71,6 +72,7 @@ class MaildirSource:
             NoSource: there is none.
         """
         subscribed = read_subscriptions(self._tree)
+        report_scripts(self._tree, report)
         found = []
         for place, levels in find_folders(self._tree, report):
             name = "/".join(levels) or "INBOX"

@@ -32,6 +32,7 @@ _OWN = (b"cur", b"new", b"tmp")
 _MAX_FILE = 1 << 20
 # Where a file system does not allow the colon, programs write another character.
 _INFO = re.compile(rb"[:;!]2,([A-Za-z,]*)\Z")
+_RULE = re.compile(rb"^\s*(?:if|elsif)\b", re.MULTILINE)
 _KEYWORD = re.compile(rb"([0-9]{1,2}) (\S{1,64})\s*")
 
 Folder = tuple[bytes, tuple[str, ...]]
@@ -77,6 +78,20 @@ def read_subscriptions(tree: Tree) -> set[str] | None:
             found.add("/".join(read_level(level) for level in line.split(divider)))
         return found | {one.removeprefix("INBOX/") for one in found}
     return None
+
+
+def report_scripts(tree: Tree, report: Report) -> None:
+    """Name the Sieve scripts beside the mail, which are not run here."""
+    scripts = [b".dovecot.sieve"]
+    if tree.exists(b"sieve"):
+        scripts += [b"sieve/" + one.name for one in tree.list(b"sieve") if one.is_file]
+    for place in scripts:
+        text = tree.read(place, _MAX_FILE)
+        if text and place.endswith(b".sieve"):
+            report.leave_out(
+                f"{shown_path(place)}: {len(_RULE.findall(text))} rules",
+                "Sieve scripts are not run; forwarding can be set with zajil account forward",
+            )
 
 
 def find_folders(tree: Tree, report: Report) -> Iterator[Folder]:

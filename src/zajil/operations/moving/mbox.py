@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -36,6 +37,7 @@ from zajil.operations.moving.model import (
 )
 from zajil.operations.moving.tree import FileBytes, open_tree, read_pieces_of
 
+_UNSTABLE = 80
 _INTERNAL = b"FOLDER INTERNAL DATA"
 
 
@@ -56,6 +58,7 @@ class MboxSource:
         *,
         by_header: bool = False,
         into: Sequence[str] = (),
+        unstable: re.Pattern[bytes] | None = None,
     ) -> None:
         """Open a file, or a folder with files.
 
@@ -64,6 +67,7 @@ class MboxSource:
             caller: as ``tree.open_tree`` takes it.
             by_header: the time of a message is what its header section says, not the separator.
             into: levels of the mailbox's name, where the path is one file.
+            unstable: bytes that differ each time the files are written; at most 80 of them.
 
         Raises:
             NoSource: there is nothing at the path, or it is a file of another kind.
@@ -74,6 +78,7 @@ class MboxSource:
             raise NoSource(f"{path} is not an mbox file: it does not begin with a line 'From '")
         self._by_header = by_header
         self._into = tuple(into)
+        self._unstable = unstable
         self._open: tuple[str, FileBytes | None, ExitStack] = ("", None, ExitStack())
         self.identity = "mbox"
         """Keys are digests: a file is known again wherever it lies."""
@@ -104,16 +109,13 @@ class MboxSource:
         try:
             for number, span in enumerate(find_messages(source), 1):
                 header = read_header(source, span)
-                status, _ = take_status(header)
+                status, kept = take_status(header)
                 if status.is_gone:
                     gone += 1
                     continue
                 if number == 1 and status.is_internal and _INTERNAL in header:
                     continue
-                digest = hashlib.sha256()
-                for piece in _pieces(source, span, header):
-                    digest.update(piece)
-                key = digest.hexdigest()[:32]
+                key = self._digest(_pieces(source, span, kept, len(header)))
                 equal[key] += 1
                 yield MboxEntry(
                     key=key if equal[key] == 1 else f"{key}.{equal[key]}",
@@ -137,13 +139,13 @@ class MboxSource:
         source = self._file(mailbox)
         for entry in entries:
             header = read_header(source, entry.span)
-            status, _ = take_status(header)
+            status, kept = take_status(header)
             yield (
                 entry,
                 Moved(
                     flags=status.flags,
                     received_at_ms=None if self._by_header else read_time(entry.span.separator),
-                    pieces=_pieces(source, entry.span, header),
+                    pieces=_pieces(source, entry.span, kept, len(header)),
                     place=place_by_labels(status.labels) if status.labels else None,
                 ),
             )
@@ -152,6 +154,22 @@ class MboxSource:
         """Let go of the files."""
         self._open[2].close()
         self._tree.close()
+
+    def _digest(self, pieces: Iterator[bytes]) -> str:
+        """Return what identifies a message by its bytes."""
+        digest, carry = hashlib.sha256(), b""
+        for piece in pieces:
+            data = carry + piece
+            carry = b""
+            if self._unstable is not None:
+                cut = len(data) - _UNSTABLE
+                # What is unstable may end in the next piece.
+                starts = [one.start() for one in self._unstable.finditer(data) if one.end() > cut]
+                cut = max(0, min([cut, *starts]))
+                data, carry = self._unstable.sub(b"", data[:cut]), data[cut:]
+            digest.update(data)
+        digest.update(carry if self._unstable is None else self._unstable.sub(b"", carry))
+        return digest.hexdigest()[:32]
 
     def _file(self, mailbox: SourceMailbox) -> FileBytes:
         name, source, stack = self._open
@@ -168,11 +186,10 @@ class MboxSource:
         return source
 
 
-def _pieces(source: FileBytes, span: MboxSpan, header: bytes) -> Iterator[bytes]:
-    """Yield the bytes of a message without what programs noted in it."""
+def _pieces(source: FileBytes, span: MboxSpan, kept: bytes, header: int) -> Iterator[bytes]:
+    """Yield the bytes of a message: what is kept of its header section, and what is behind it."""
     unquoter = Unquoter()
     feed: Callable[[bytes], bytes] = unquoter.feed if span.is_quoted else lambda piece: piece
-    yield feed(take_status(header)[1])
-    body = span.begin + len(header)
-    yield from map(feed, read_pieces_of(source.descriptor, body, span.end))
+    yield feed(kept)
+    yield from map(feed, read_pieces_of(source.descriptor, span.begin + header, span.end))
     yield unquoter.finish()

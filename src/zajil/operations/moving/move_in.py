@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic
@@ -28,7 +29,7 @@ from zajil.operations.moving.model import (
     Unreadable,
 )
 from zajil.operations.moving.names import own_name, role_of
-from zajil.store.engine.errors import ReserveReached
+from zajil.store.engine.errors import StoreFull, StoreUnavailable
 from zajil.store.engine.writer import Transaction
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.imported import Forgotten, find_imported, find_lost, forget_imported
@@ -105,8 +106,12 @@ async def import_mail(
     )
     try:
         await run.all()
-    finally:
-        await run.record()
+    except BaseException:
+        # What was moved by then stays; the error that ended the run is the one to be told.
+        with suppress(StoreUnavailable):
+            await run.record()
+        raise
+    await run.record()
     return report
 
 
@@ -142,7 +147,7 @@ class _Run(Generic[E]):
                 await self._mailbox(box, roles.get(box.name))
             except (Unreadable, TooManyMailboxes, NoSuchMailbox) as error:
                 self.report.leave_out(box.name, str(error))
-            except (OverQuota, MailboxIsFull, ReserveReached, NoSource) as error:
+            except (OverQuota, MailboxIsFull, StoreFull, NoSource) as error:
                 self.report.stopped = str(error)
                 return
 

@@ -29,8 +29,10 @@ class LineEnds:
             data, self._carry = data[:-size], data[-size:]
         # As many CR as LF as CRLF: there is no bare one, and nothing is rewritten.
         pairs = data.count(b"\r\n")
-        if data.count(b"\r") != pairs or data.count(b"\n") != pairs:
-            data = _BARE.sub(b"\r\n", data)
+        returns = data.count(b"\r")
+        if returns != pairs or data.count(b"\n") != pairs:
+            # Files of mail programs have LF alone.
+            data = _BARE.sub(b"\r\n", data) if returns else data.replace(b"\n", b"\r\n")
         return data
 
     def end(self) -> bytes:

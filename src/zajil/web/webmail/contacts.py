@@ -14,11 +14,12 @@ from starlette.responses import RedirectResponse, Response
 from zajil.core.errors import NotFound
 from zajil.core.ids import AccountId
 from zajil.login.account import Account
-from zajil.message.vcard import MAX_PHOTO, Card, read_cards, write_card
+from zajil.message.vcard import MAX_PHOTO, read_cards, write_card
 from zajil.operations.contacts import (
     BadContact,
     add_address,
     bring_back,
+    card_of,
     import_cards,
     remove_contacts,
     save_contact,
@@ -172,7 +173,7 @@ class ContactPages:
             cards: list[str] = []
             for one in list_contacts(conn, account.account_id, group=group):
                 photo = get_photo(conn, account.account_id, one.contact_id)
-                cards.append(write_card(_card(one, photo.data if photo else b""), version))
+                cards.append(write_card(card_of(one, photo), version))
             return "".join(cards)
 
         text = await self._store.read(load, account.account_id)
@@ -344,17 +345,4 @@ def _contact_of(form: FormData, before: Contact) -> Contact:
         organisation=_text(form, "organisation"),
         note=_text(form, "note"),
         groups=tuple(_text(form, "groups").replace("،", ",").split(",")),
-    )
-
-
-def _card(contact: Contact, photo: bytes) -> Card:
-    return Card(
-        uid=contact.uid,
-        name=contact.name,
-        emails=contact.emails,
-        phones=contact.phones,
-        organisation=contact.organisation,
-        note=contact.note,
-        groups=contact.groups,
-        photo=photo,
     )
