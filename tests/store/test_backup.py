@@ -189,6 +189,19 @@ def test_a_message_without_bytes_is_named_and_the_rest_is_saved(
     assert saved_blobs(look_into(tmp_path / "target", made.name)) == all_blobs(store)
 
 
+def test_a_message_that_is_damaged_in_the_store_is_named(store: Store, tmp_path: Path) -> None:
+    fill_store(store, messages=2)
+    (file,) = [one for one in (store.data_dir / "blobs").rglob("*") if one.is_file()]
+    content = bytearray(file.read_bytes())
+    content[1000] ^= 1
+    file.write_bytes(content)
+    made = back_up(store, tmp_path / "target")
+    (sentence,) = made.manifest.left_out
+    assert file.name in sentence
+    assert "damaged" in sentence
+    assert saved_blobs(look_into(tmp_path / "target", made.name)) == all_blobs(store)
+
+
 def test_a_damaged_object_is_never_read_as_whole(store: Store, tmp_path: Path) -> None:
     fill_store(store, messages=3, large=0)
     made = back_up(store, tmp_path / "target")

@@ -150,7 +150,7 @@ def _write_blobs(
         packer = Packer(store, writer, None, work.count)
         blobs, packs = packer.run(spool)
     unnamed = packer.missing_count - len(packer.missing)
-    more = [f"{unnamed} more messages whose bytes are missing"] if unnamed else []
+    more = [f"{unnamed} more messages that are missing or damaged"] if unnamed else []
     return blobs, packs, packer.missing + more
 
 

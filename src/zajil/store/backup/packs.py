@@ -14,6 +14,10 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from zajil.core.errors import Unavailable
 from zajil.core.ids import BlobId
@@ -25,6 +29,7 @@ from zajil.store.backup.write import ObjectWriter
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.mail.blob_reader import BlobReader
+from zajil.store.schema import blob
 
 _READ_AT_ONCE = 200
 """Messages that are read in one snapshot of the database."""
@@ -83,7 +88,7 @@ class Packer:
         self._rows = ChunkWriter(BLOB_COLUMNS, ("id",), writer.put)
         self._sizes: dict[str, int] = {}
         self.missing: list[str] = []
-        """Sentences about messages whose bytes are missing in the store, the first of them."""
+        """Sentences about messages that are missing or damaged in the store, the first of them."""
         self.missing_count = 0
 
     def run(self, spool: RowSpool) -> tuple[TableRows, dict[str, int]]:
@@ -159,7 +164,7 @@ class Packer:
         if not entries:
             return
         ids = [BlobId(entry.blob_id) for entry in entries]
-        opened = self._store.read_now(lambda conn: self._store.blobs.open_all(conn, ids))
+        opened, digests = self._store.read_now(lambda conn: self._find(conn, ids))
         for entry in entries:
             opener = opened.get(BlobId(entry.blob_id))
             if opener is None:
@@ -171,10 +176,22 @@ class Packer:
                     self._take(entry, reader)
             except StoreUnavailable as error:
                 entry.is_done = True
-                self.missing_count += 1
-                if len(self.missing) < _MOST_NAMED:
-                    self.missing.append(f"message {entry.blob_id}: {error}")
+                self._note(entry, str(error))
+            known = digests.get(entry.blob_id)
+            if known is not None and entry.digest not in (None, known.hex()):
+                self._note(entry, "it is damaged in the store, and saved as it is")
             self._count(entry.size)
+
+    def _find(self, conn: Connection, ids: Sequence[BlobId]) -> tuple[Any, dict[str, bytes]]:
+        """Look up messages, and the digests that the store knows of them."""
+        query = sa.select(blob.c.id, blob.c.digest).where(blob.c.id.in_(ids))
+        known = {row.id: row.digest for row in conn.execute(query) if row.digest is not None}
+        return self._store.blobs.open_all(conn, ids), known
+
+    def _note(self, entry: _Entry, reason: str) -> None:
+        self.missing_count += 1
+        if len(self.missing) < _MOST_NAMED:
+            self.missing.append(f"message {entry.blob_id}: {reason}")
 
     def _take(self, entry: _Entry, reader: BlobReader) -> None:
         if entry.size > PACK_BYTES:

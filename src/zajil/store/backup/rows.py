@@ -23,8 +23,8 @@ CHUNK_BYTES = 1 << 20
 """Of a chunk of rows, on average."""
 PACK_BYTES = 1 << 22
 """Of a pack of messages, on average."""
-_MOST = 4
-"""A chunk or a pack ends at the latest at so many times its average size."""
+_MOST = 2
+"""A chunk or a pack ends at the latest at so many times its average size: it is in memory."""
 
 Row = list[Any]
 Key = tuple[Any, ...]

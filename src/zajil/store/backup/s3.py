@@ -55,13 +55,15 @@ class S3Target(BackupTarget):
             "secret_access_key": options.secret_key,
         }
         config = {name: value for name, value in given.items() if value}
-        is_plain = bool(options.endpoint and options.endpoint.startswith("http://"))
+        client: dict[str, Any] = {"timeout": _TIMEOUT}
+        if options.endpoint and options.endpoint.startswith("http://"):
+            client["allow_http"] = True
         try:
             self._store: S3Store = S3Store(
                 bucket,
                 prefix=prefix or None,
                 config=config,  # type: ignore[arg-type]
-                client_options={"timeout": _TIMEOUT, "allow_http": is_plain},
+                client_options=client,  # type: ignore[arg-type]
                 retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(minutes=3)},
             )
         except (exceptions.BaseError, ValueError) as error:

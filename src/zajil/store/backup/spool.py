@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -133,8 +134,10 @@ class RowSpool:
 
     def close(self) -> None:
         """Remove the files."""
-        self._chunks.close()
-        self._ids.close()
+        for file in (self._chunks, self._ids):
+            # On a full disk what is still in memory cannot be written; nobody needs it.
+            with suppress(OSError):
+                file.close()
 
     def read_all(self, conn: Connection, count: Callable[[int], None]) -> Rows:
         """Read all rows.
