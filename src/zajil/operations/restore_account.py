@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -290,13 +290,27 @@ def _stage(
 ) -> Iterator[StagedBlob]:
     """Take from the backup what the store does not have; note what the backup does not have."""
     wanted = {BlobId(row.blob_id): row for row in rows if row.blob_id not in there}
-    found = source.open_blobs(wanted)
+    found = _open(source, list(wanted))
     for blob_id, row in wanted.items():
         size = row.size - len(row.prefix.encode())
         try:
             yield context.store.blobs.stage_again(blob_id, size, found[blob_id]())
         except (KeyError, DamagedBackup):
             lost[blob_id] = row
+
+
+def _open(
+    source: AccountSource, blob_ids: Sequence[BlobId]
+) -> Mapping[BlobId, Callable[[], Iterator[bytes]]]:
+    """Open blobs; if a part of the list of them is damaged, those of the other parts."""
+    try:
+        return source.open_blobs(blob_ids)
+    except DamagedBackup:
+        found: dict[BlobId, Callable[[], Iterator[bytes]]] = {}
+        for blob_id in blob_ids:
+            with suppress(DamagedBackup):
+                found.update(source.open_blobs([blob_id]))
+        return found
 
 
 async def restore_account_contacts(
