@@ -62,6 +62,11 @@ def test_a_directory_from_the_command_line(
     assert "compared with the directory: 20" in run("directory", "show")[1]
     status, _, errors = run("account", "password", "amal")
     assert (status, "in the directory" in errors) == (1, True)
+    assert as_json(run, "account", "show", "amal")["linked_with"] == ["ldap"]
+    assert run("account", "unlink", "basim", "ldap")[0] == 0
+    status, _, errors = run("account", "unlink", "basim", "ldap")
+    assert (status, "with: nothing" in errors) == (1, True)
+    assert run("account", "password", "basim")[0] == 0
     slapd.stop()
     status, _, errors = run("directory", "sync")
     assert (status, "Connection refused" in errors) == (1, True)

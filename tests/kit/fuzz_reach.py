@@ -49,6 +49,7 @@ LEFT_OUT = {
     "mailauth/dkim_sign.py: load_signing_key": "reads keys of ours",
     "mailauth/dkim_sign.py: _load_pem": "reads keys of ours",
     "read/push_sender.py": _STORE,
+    "read/derived_check.py": _STORE,
     "read/web_push.py": "encrypts texts of ours; the keys of browsers are read by cryptography",
     "read/pdf_child.py": "a program of its own, in which pypdf reads the bytes",
     "read/pdf_text.py": "starts that program",

@@ -377,6 +377,7 @@ NAMED_ONLY = frozenset(
         "zajil account add",
         "zajil account remove",
         "zajil account set",
+        "zajil account reset-second-factors",
         "zajil directory sync --accept-losses",
         "zajil directory sync --adopt",
         "zajil queue delete",
@@ -402,6 +403,7 @@ _IMAGE = "tests/packages/test_oci_image.py"
 _PIP = "tests/packages/test_pip_installation.py"
 _DIRECTORY = "tests/cli/test_directory.py"
 RUN_ELSEWHERE: dict[str, str] = {
+    "zajil account unlink amal ldap": _DIRECTORY,
     "zajil directory check": _DIRECTORY,
     "zajil directory check amal@example.org": _DIRECTORY,
     "zajil directory sync --dry-run": _DIRECTORY,

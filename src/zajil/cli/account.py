@@ -141,6 +141,26 @@ def reset_second_factors(context: typer.Context, who: Who) -> None:
     print(f"removed the second factors of {row.login}")
 
 
+@account_app.command("unlink")
+def unlink(
+    context: typer.Context,
+    who: Who,
+    source: Annotated[
+        str, typer.Argument(help="ldap, or the issuer; `zajil account show` names them.")
+    ],
+) -> None:
+    """Remove the link of an account with a directory or an OpenID provider.
+
+    An account whose password was in the directory has none afterwards: set one with `zajil account
+    password`. Exit status: 0 done, 1 no such account or link, 2 wrong usage.
+    """
+    from zajil.operations.unlink import unlink_account
+
+    with open_operations(context) as operations:
+        row = operations.run(unlink_account, who, source)
+    print(f"{row.login} is no longer linked with {source}")
+
+
 @account_app.command("suspend")
 def suspend(context: typer.Context, who: Who) -> None:
     """Suspend an account: it cannot log in, and mail for it is deferred.

@@ -18,6 +18,7 @@ from zajil.cli.output import (
     spell_time,
 )
 from zajil.cli.quota import spell_usage, usage_to_dict
+from zajil.core.domain import to_unicode
 
 if TYPE_CHECKING:
     from zajil.operations.accounts import AccountDetail, AccountUse
@@ -115,6 +116,8 @@ def _detail_to_dict(found: AccountDetail) -> dict[str, Any]:
         "may_send_as": [one.unicode for one in found.delegated],
         "delegates": [{"address": one.unicode, "login": login} for one, login in found.delegates],
         "app_passwords": [app_password_to_dict(one) for one in found.app_passwords],
+        "linked_with": list(found.linked_with),
+        "administers": [to_unicode(one) for one in found.administers],
         "recipients_this_minute": found.sent_in_minute,
         "recipients_today": found.sent_in_day,
         "strangers_today": found.strangers_in_day,
@@ -141,6 +144,8 @@ def _detail_lines(found: AccountDetail) -> list[tuple[str, str]]:
         *(("may send as", one.unicode) for one in found.delegated),
         *(("delegated", f"{one.unicode} to {login}") for one, login in found.delegates),
         *(("app password", f"{one.name} ({one.scope.value})") for one in found.app_passwords),
+        *(("linked with", one) for one in found.linked_with),
+        *(("administers", to_unicode(one)) for one in found.administers),
         ("sent this minute", f"to {found.sent_in_minute} recipients"),
         ("sent today (UTC)", f"to {found.sent_in_day} recipients"),
         ("new recipients", f"{found.strangers_in_day} today"),

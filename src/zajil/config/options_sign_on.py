@@ -48,11 +48,11 @@ class SignOnOptions(Options):
         description="PEM file of the root certificates for the provider; default: those of the "
         "operating system.",
     )
-    domains: tuple[DomainName, ...] = Field(
-        (),
+    domains: tuple[DomainName, ...] | None = Field(
+        None,
         examples=[["example.org"]],
-        description="Domains in which an address that the provider has verified is linked with "
-        "the account of that address at the first log-in.",
+        description="Required with sign_on.issuer. Domains in which an address that the provider "
+        "has verified is linked with the account of that address at the first log-in.",
     )
     create_accounts: bool = Field(
         False,

@@ -43,6 +43,8 @@ from zajil.store.people.accounts import (
 from zajil.store.people.aliases import aliases_to
 from zajil.store.people.app_passwords import AppPasswordRow, list_app_passwords
 from zajil.store.people.delegations import delegated_to, delegates_of
+from zajil.store.people.domain_admins import administered_by
+from zajil.store.people.identities import identities_of
 from zajil.store.people.last_logins import LastLogin, load_last_logins
 from zajil.tracking.audit import (
     AccountCreated,
@@ -270,6 +272,10 @@ class AccountDetail:
     """Its addresses that others may send as, each with the login name of the other."""
     app_passwords: tuple[AppPasswordRow, ...]
     """Oldest first."""
+    linked_with: tuple[str, ...]
+    """Sources that know the owner: ``ldap``, addresses of OpenID providers."""
+    administers: tuple[str, ...]
+    """Domains (ASCII form), by name."""
     sent_in_minute: int
     """Recipients of the mail it sent in this minute; 0 where no limit is set."""
     sent_in_day: int
@@ -303,6 +309,8 @@ def show_account(conn: Snapshot, login_or_address: str, now_ms: int, caps: Caps)
         delegated=delegated_to(conn, account_id),
         delegates=tuple(delegates_of(conn, addresses_of(conn, account_id))),
         app_passwords=tuple(list_app_passwords(conn, account_id)),
+        linked_with=tuple(one.source for one in identities_of(conn, account_id)),
+        administers=tuple(sorted(administered_by(conn, account_id))),
         sent_in_minute=counts.in_minute(now_ms),
         sent_in_day=counts.in_day(now_ms),
         held_ms=strangers.held_ms,

@@ -116,6 +116,6 @@ def _trusted_address(options: SignOnOptions, who: SignedOn) -> Address:
         address = parse_address(who.address)
     except BadAddress:
         raise NoAccountForPerson("the address that the provider has verified is none") from None
-    if address.domain not in options.domains or address.is_catch_all:
+    if address.domain not in (options.domains or ()) or address.is_catch_all:
         raise NoAccountForPerson(f"{address.unicode} is not in sign_on.domains")
     return address

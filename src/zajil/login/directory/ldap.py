@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,8 @@ from zajil.login.directory.person import (
     subject_filter,
 )
 
+_AWAY_SECONDS = 5.0
+"""A directory that did not answer is not asked again for so long: others would wait in vain."""
 _AT_ONCE = 4
 """Passwords of a worker that are checked at a time; as many connections are kept open."""
 _MOST = 1_000_000
@@ -103,6 +106,8 @@ class LdapPasswords:
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._idle: list[Any] = []
         self._lock = threading.Lock()
+        self._away: tuple[float, str] = (0.0, "")
+        """Until when it is not asked, by the monotonic clock, and why."""
 
     @property
     def remember_ms(self) -> int:
@@ -122,7 +127,14 @@ class LdapPasswords:
         if not password:
             return False
         async with self._at_once:
-            return await asyncio.to_thread(self._check, subject, password)
+            until, reason = self._away
+            if time.monotonic() < until:
+                raise DirectoryUnavailable(reason)
+            try:
+                return await asyncio.to_thread(self._check, subject, password)
+            except DirectoryUnavailable as error:
+                self._away = time.monotonic() + _AWAY_SECONDS, str(error)
+                raise
 
     async def close(self) -> None:
         """Close the connections that are kept open."""
