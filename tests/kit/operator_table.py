@@ -155,6 +155,9 @@ PAGES: dict[str, Page] = {
                 says=("-> salma@example.org, x@far.example",)
             ),
             "zajil alias remove info@example.org": Expected(says=("removed info@example.org",)),
+            "zajil status": Expected(status=1, says=("no server runs",)),
+            "zajil store check": Expected(says=("read [0-9]+ messages", "is not damaged")),
+            "zajil store check --quick": Expected(says=("were not read", "is not damaged")),
             "zajil dns records example.org --zone": Expected(says=(" SOA ", "REPLACE", "Fill in")),
             "zajil journey show MAIL_ID --details": Expected(says=("mx.far.example",)),
             "zajil account list": Expected(says=("MESSAGES +SIZE +LAST LOGIN",)),

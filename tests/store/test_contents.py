@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from kit.store import make_account, make_intake
-from zajil.core.ids import BlobId
+from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.store.engine.check_results import (
     PARTS,
     ROWS,
@@ -20,9 +20,10 @@ from zajil.store.engine.check_results import (
 from zajil.store.engine.open import Store
 from zajil.store.mail.digests import compute_digests, write_digests
 from zajil.store.mail.intake import write_intakes
+from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.repair.check import find_damage
 from zajil.store.repair.contents import Contents, check_contents, part_of, results_of
-from zajil.store.schema import blob
+from zajil.store.schema import blob, message
 
 _SMALL = [b"Subject: %d\r\n\r\n" % number for number in range(20)]
 _LARGE = b"large" * 100_000
@@ -104,6 +105,20 @@ def test_a_flipped_bit_is_found(filled: Store) -> None:
     assert all("SHA-256" in one.reason and not one.can_repair for one in found.damage)
 
 
+def test_damaged_bytes_are_named_by_all_who_need_them(filled: Store) -> None:
+    """A message that can be taken back, and a mail that waits in the queue."""
+    queued = make_intake(filled.blobs.stage([b"queued"]), remote=["a@south.test"])
+    filled.write_now(write_intakes, queued)
+    inbox = filled.read_now(lambda conn: conn.scalar(sa.select(sa.func.min(message.c.mailbox_id))))
+    gone = ExpungeMessages(AccountId(1), MailboxId(inbox or 0), (Uid(1),), False)
+    filled.write_now(expunge_messages, gone)
+    digest = {"digest": bytes(32)}
+    change(filled, sa.update(blob).where(blob.c.content.is_not(None)).values(digest))
+    names = {one.what for one in read_all(filled).damage}
+    assert "deleted message 1 of account 1" in names
+    assert f"mail {queued.mail_id} in the queue" in names
+
+
 def test_a_seventh_at_a_time(filled: Store) -> None:
     """The parts together are everything, and a blob never changes its part."""
     parts = [read_all(filled, part=part) for part in range(PARTS)]
@@ -122,6 +137,9 @@ def test_what_cannot_be_compared_says_nothing(filled: Store) -> None:
     change(filled, sa.update(blob).values(digest=None))
     assert (read_all(filled).blobs, read_all(filled).damage) == (21, ())
     the_file(filled).unlink()
+    # Of one that is too short ``find_damage`` tells.
+    small = blob.c.content.is_not(None)
+    change(filled, sa.update(blob).where(small).values(content=b"x", digest=bytes(32)))
     assert read_all(filled).damage == ()
 
 

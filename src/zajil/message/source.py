@@ -44,5 +44,7 @@ def read_pieces(source: bytes | Source) -> Iterator[bytes]:
     at = 0
     while at < source.size:
         piece = source.read_at(at, PIECE)
+        if not piece:
+            raise ValueError("a source is shorter than its size")
         at += len(piece)
         yield piece

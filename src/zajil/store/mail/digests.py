@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import BlobId
 from zajil.core.value_class import value_class
-from zajil.message.source import read_pieces
+from zajil.message.source import PIECE
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.mail.blob_reader import BlobReader
@@ -36,12 +36,17 @@ def digest_of(reader: BlobReader) -> bytes:
     """Return the SHA-256 of the bytes of a blob.
 
     Raises:
-        StoreUnavailable: its file is shorter than its row says.
+        StoreUnavailable: it is shorter than its row says.
         OSError: it cannot be read.
     """
     digest = hashlib.sha256()
-    for piece in read_pieces(reader):
+    at = 0
+    while at < reader.size:
+        piece = reader.read_at(at, PIECE)
+        if not piece:
+            raise StoreUnavailable("a message is shorter than its row says")
         digest.update(piece)
+        at += len(piece)
     return digest.digest()
 
 

@@ -20,8 +20,9 @@ from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import ORPHAN_AGE_MS, Store
 from zajil.store.mail.blobs import release_blobs
+from zajil.store.repair.contents import name_blob
 from zajil.store.repair.counts import COUNT_RULES, repair_counts
-from zajil.store.repair.damage import REPAIR, RESTORE, RULES, Damage, Rule, messages_of_blob
+from zajil.store.repair.damage import REPAIR, RESTORE, RULES, Damage, Rule
 from zajil.store.repair.derived import reindex_accounts_of
 from zajil.store.repair.values import VALUE_RULES, repair_values
 from zajil.store.schema import (
@@ -142,7 +143,7 @@ def _files(store: Store) -> Iterator[Damage | None]:
             if reason is None:
                 continue
             # A message that was deleted meanwhile took its file along.
-            names = store.read_now(partial(_names, blob_id=row.id))
+            names = store.read_now(partial(name_blob, blob_id=row.id))
             if names is not None:
                 kind = "missing-blob" if "missing" in reason else "wrong-size"
                 yield Damage(kind, names, reason, RESTORE)
@@ -152,12 +153,6 @@ def _files(store: Store) -> Iterator[Damage | None]:
 def _portion(conn: Connection, *, after: str) -> Sequence[Any]:
     query = _FILES.where(blob.c.id > after).order_by(blob.c.id).limit(_PORTION)
     return conn.execute(query).all()
-
-
-def _names(conn: Connection, blob_id: str) -> str | None:
-    if conn.scalar(sa.select(blob.c.id).where(blob.c.id == blob_id)) is None:
-        return None
-    return ", ".join(messages_of_blob(conn, blob_id)) or f"blob {blob_id}"
 
 
 def _file_fault(path: Path, size: int) -> str | None:

@@ -24,8 +24,8 @@ from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.mail.digests import digest_of
-from zajil.store.repair.damage import RESTORE, Damage, messages_of_blob
-from zajil.store.schema import blob
+from zajil.store.repair.damage import RESTORE, Damage, deleted_name, messages_of_blob
+from zajil.store.schema import blob, deleted_message, mail
 
 _IDS = 1000
 """Ids that are read at a time."""
@@ -164,10 +164,18 @@ def _open(
 
 
 def name_blob(conn: Connection, *, blob_id: str) -> str | None:
-    """Name the messages whose bytes a blob holds; ``None``: it is gone."""
+    """Name the messages whose bytes a blob holds, also deleted ones and mails in the queue.
+
+    ``None``: it is gone.
+    """
     if conn.scalar(sa.select(blob.c.id).where(blob.c.id == blob_id)) is None:
         return None
-    return ", ".join(messages_of_blob(conn, blob_id)) or f"blob {blob_id}"
+    names = messages_of_blob(conn, blob_id)
+    gone = sa.select(deleted_message).where(deleted_message.c.blob_id == blob_id).limit(10)
+    names += [deleted_name(row) for row in conn.execute(gone)]
+    queued = sa.select(mail.c.id).where(mail.c.blob_id == blob_id)
+    names += [f"mail {one} in the queue" for one in conn.scalars(queued)]
+    return ", ".join(names) or f"blob {blob_id}"
 
 
 def results_of(contents: Contents, at_ms: int) -> tuple[CheckResult, ...]:
