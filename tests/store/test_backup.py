@@ -28,7 +28,7 @@ from zajil.store.backup.manifest import NotABackup, UnknownFormat, require_marke
 from zajil.store.backup.packs import HoldLost
 from zajil.store.backup.read import choose_snapshot
 from zajil.store.backup.seal import BackupSeal, WrongKey
-from zajil.store.backup.spool import LEFT_OUT
+from zajil.store.backup.spool import LEFT_OUT, kept_tables
 from zajil.store.backup.target import DamagedBackup, FolderTarget, NoSuchObject, TargetInUse
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import Blobs
@@ -149,6 +149,25 @@ def test_a_hold_keeps_what_is_deleted_until_the_last_one_ends(store: Store) -> N
     assert store.write_now(release_held, 100) == 3
     assert count(store, blob) == 1
     assert count(store, held_blob) == 0
+
+
+def test_a_backup_that_writes_nothing_renews_its_hold_all_the_same(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_store(store, messages=3, large=0)
+    back_up(store, tmp_path / "target")
+    monkeypatch.setattr("zajil.store.backup.write._BEAT_SECONDS", 0)
+    renewals = 0
+    true_renew = TargetLock.renew
+
+    def renew(self: TargetLock) -> None:
+        nonlocal renewals
+        renewals += 1
+        true_renew(self)
+
+    monkeypatch.setattr(TargetLock, "renew", renew)
+    assert back_up(store, tmp_path / "target").manifest.added_bytes == 0
+    assert renewals > len(kept_tables()) / 4
 
 
 def test_a_hold_that_was_lost_ends_the_backup(

@@ -28,7 +28,7 @@ from zajil.store.backup.runs import (
 )
 from zajil.store.backup.s3 import S3Target, is_s3
 from zajil.store.backup.seal import BackupSeal, new_key_text, read_key
-from zajil.store.backup.target import BackupTarget, FolderTarget
+from zajil.store.backup.target import BackupTarget, FolderTarget, TargetInUse
 from zajil.store.backup.verify import BackupVerifier, VerifiedBackup, remove_damaged
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
@@ -130,6 +130,8 @@ def create_backup(
                 left_out=unread,
                 progress=progress,
             )
+        except TargetInUse:
+            raise  # what the other program does is noted by it
         except ZajilError as error:
             with suppress(StoreUnavailable):
                 failed = FailedBackup(place, clock.now_ms(), str(error))

@@ -108,6 +108,7 @@ class Packer:
         wanted: list[_Entry] = []
         size = 0
         for entry, old in self._merge(spool):
+            self._writer.beat()
             self._pending.append(entry)
             if old is not None and _is_in(old, kept):
                 entry.digest, entry.pieces, entry.is_done = old.digest, list(old.pieces), True
@@ -145,6 +146,7 @@ class Packer:
             return {}
         needed: Counter[str] = Counter()
         for _, old in self._merge(spool):
+            self._writer.beat()
             for name, _, length in () if old is None else old.pieces:
                 needed[name] += length
         kept = {

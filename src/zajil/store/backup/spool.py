@@ -166,6 +166,7 @@ class RowSpool:
             for rows in _portions(conn, query):
                 for row in rows:
                     writer.add(row)
+                self._writer.beat()
                 count(len(rows))
             tables[table.name] = writer.end()
         messages = size = 0
@@ -175,6 +176,7 @@ class RowSpool:
             self._ids.writelines([f"{row[0]} {row[1]}\n".encode() for row in rows])
             messages += len(rows)
             size += sum([row[1] for row in rows])
+            self._writer.beat()
             count(len(rows))
         self._ids.flush()
         schema = str(conn.scalar(sa.text("SELECT version_num FROM alembic_version")))
