@@ -47,7 +47,7 @@ service anvil {{
 service imap-login {{
   chroot =
   inet_listener imap {{
-    port = 0
+    port = {plain_port}
   }}
   inet_listener imaps {{
     port = {port}
@@ -86,7 +86,11 @@ class Dovecot:
     """A running server; every name is a user of it."""
 
     port: int
+    """TLS from the first byte."""
+    plain_port: int
+    """STARTTLS."""
     base: Path
+    certificate: Path
     ca_file: Path
 
     def maildir(self, user: str) -> Path:
@@ -120,9 +124,10 @@ def running_dovecot(
             (base / folder).mkdir()
         authority = TestAuthority(base / "tls")
         certificate = authority.issue(NAME)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", 0))
+            port, plain_port = one.getsockname()[1], other.getsockname()[1]
         mail, login, internal = _users()
         os.chown(base / "mail", mail.pw_uid, mail.pw_gid)
         text = _CONFIGURATION.format(
@@ -136,6 +141,7 @@ def running_dovecot(
             uid=mail.pw_uid,
             gid=mail.pw_gid,
             port=port,
+            plain_port=plain_port,
             separator=separator,
             prefix=prefix,
             password=PASSWORD,
@@ -148,7 +154,7 @@ def running_dovecot(
         )
         try:
             _wait(port, process, base / "log")
-            yield Dovecot(port, base, authority.ca_file)
+            yield Dovecot(port, plain_port, base, certificate[0], authority.ca_file)
         finally:
             process.terminate()
             process.wait(_SECONDS)

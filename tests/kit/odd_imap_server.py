@@ -14,6 +14,7 @@ from zajil.operations.moving.imap_account import ImapAccount
 from zajil.tls.context import client_context
 
 PASSWORD = "odd"
+_DATE = "13-Sep-2020 12:26:40 +0000"
 
 
 @dataclass(slots=True)
@@ -30,6 +31,8 @@ class Odd:
     """UIDs that are answered with NO."""
     deadly: set[int] = field(default_factory=set)
     """UIDs at which it closes the connection."""
+    deaf_appends: int = 0
+    """APPEND commands after which it closes the connection without an answer."""
     uid_last: bool = False
     quotes: bool = False
     """Bodies without line ends come as quoted strings."""
@@ -109,12 +112,24 @@ class _Session:
                 return False
             held = odd.mailboxes.setdefault(self.box, {})
             send(f"* {len(held)} EXISTS\r\n".encode())
+            for number, message in enumerate(held.values(), 1):
+                if upper.startswith("FETCH"):
+                    found = re.search(rb"(?mi)^message-id:.*\r\n", message)
+                    head = (found[0] if found else b"") + b"\r\n"
+                    send(
+                        f'* {number} FETCH (RFC822.SIZE {len(message)} INTERNALDATE "{_DATE}"'
+                        f" BODY[HEADER.FIELDS (MESSAGE-ID)] {{{len(head)}}}\r\n".encode()
+                    )
+                    send(head + b")\r\n")
         elif upper.startswith("APPEND"):
             send(b"+ go on\r\n")
             size = int(text.rpartition("{")[2].rstrip("}"))
             held = odd.mailboxes[text.split('"')[1]]
             held[max(held, default=0) + 1] = self.file.read(size)
             self.file.readline()
+            if odd.deaf_appends:
+                odd.deaf_appends -= 1
+                raise _Cut
         elif upper.startswith("UID SEARCH"):
             uids = " ".join(map(str, odd.mailboxes[self.box]))
             send(f"* SEARCH {uids}\r\n".encode())
@@ -131,8 +146,7 @@ class _Session:
                 message = odd.gmail_ids[self.box][number]
                 self.send(f"* {at} FETCH (UID {number} X-GM-MSGID {message})\r\n".encode())
             elif "BODY.PEEK" not in upper:
-                date = '"13-Sep-2020 12:26:40 +0000"'
-                flags = f"FLAGS (\\Seen $x) INTERNALDATE {date} UID {number}"
+                flags = f'FLAGS (\\Seen $x) INTERNALDATE "{_DATE}" UID {number}'
                 self.send(f"* {at} FETCH ({flags})\r\n".encode())
             elif number in odd.refuses:
                 return False

@@ -9,13 +9,20 @@ Each run is a command of its own, as an operator types it, with the address spac
 from __future__ import annotations
 
 import argparse
+import imaplib
 import os
 import resource
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
+
+from kit.dovecot import NAME, PASSWORD, running_dovecot
+from kit.foreign import find_program
 
 _LINE = b"From layla@far.test Sun Sep 13 12:26:40 2020\n"
 _BODY = b"A pigeon carries a letter over the hills, and another one home again.\n" * 30
@@ -44,6 +51,18 @@ def make_sources(folder: Path, count: int) -> None:
         large = message(0) + b"x" * 76 + (b"\n" + b"0123456789abcde\n" * 50_000) * 65
         (folder / "large/cur/1.x:2,").write_bytes(large)
         file.write(_LINE + large + b"\n")
+
+
+def import_imap(folder: Path, config: Path, limit: int) -> tuple[float, int]:
+    """Import a message of 50 MB from a Dovecot; as ``run``."""
+    with running_dovecot() as server:
+        context = ssl.create_default_context(cafile=str(server.ca_file))
+        with imaplib.IMAP4_SSL(NAME, server.port, ssl_context=context) as client:
+            client.login("large", PASSWORD)
+            client.append("INBOX", "", "", (folder / "large/cur/1.x:2,").read_bytes())
+        os.environ["ZAJIL_IMAP_PASSWORD"] = PASSWORD
+        words = ["import", "imap", "admin", f"{NAME}:{server.port}", "--user", "large"]
+        return run(config, limit, *words, "--prefix", "imap", "--ca-file", str(server.ca_file))
 
 
 def run(config: Path, limit: int, *arguments: str) -> tuple[float, int]:
@@ -89,6 +108,9 @@ def main() -> None:
             seconds, peak = run(config, limit, *arguments)
             rate = f"{count / seconds:,.0f}" if count > 1 else ""
             print(f"{title:<28}{seconds:>10.1f}{rate:>12}{peak / (1 << 20):>10.0f}", flush=True)
+        if find_program("dovecot") is not None:
+            seconds, peak = import_imap(folder, config, limit)
+            print(f"{'import imap, 50 MB':<28}{seconds:>10.1f}{'':>12}{peak / (1 << 20):>10.0f}")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kit.moving import AT_MS, crlf, held, letter, move_in
+from kit.moving import AT_MS, crlf, held, letter, make_maildir, move_in, move_out
 from kit.odd_imap_server import Odd, serving
 from kit.store import make_account, open_test_store
 from zajil.operations.moving.imap_source import ImapSource
+from zajil.operations.moving.imap_target import ImapTarget
+from zajil.operations.moving.maildir import MaildirSource
 from zajil.operations.moving.model import NoSource
 from zajil.store.engine.open import Store
 
@@ -152,3 +155,17 @@ def test_since(amal: Store) -> None:
         report = move_in(amal, ImapSource(account, AT_MS + 1), since_ms=AT_MS + 1)
     assert report.moved == 0
     assert "UID SEARCH SINCE 12-Sep-2020" in odd.commands
+
+
+def test_out_to_a_server_that_does_not_answer(amal: Store, tmp_path: Path) -> None:
+    """Whether a message is there is looked up: nothing twice, nothing missing."""
+    files = {f"{n}.h:2,": letter(n) for n in range(5)}
+    files["6.h:2,"] = files["7.h:2,"] = b"Subject: no Message-ID\n\nx\n"
+    move_in(amal, MaildirSource(make_maildir(tmp_path / "m", {".": files})))
+    odd = Odd({"INBOX": letters(3)}, deaf_appends=2)
+    with serving(odd) as account:
+        report = move_out(amal, ImapTarget(account))
+        assert (report.left_out, report.known) == ([], 3)
+        assert Counter(odd.mailboxes["INBOX"].values()) == Counter(map(crlf, files.values()))
+        again = move_out(amal, ImapTarget(account))
+        assert (again.moved, again.known) == (0, 7)
