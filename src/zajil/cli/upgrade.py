@@ -103,7 +103,8 @@ def run(context: typer.Context, as_json: AsJson = False) -> None:
     """Upgrade the tables of the store after a new version of Zajil was installed.
 
     Stop the server first. A SQLite database is copied to the folder before-upgrade in
-    server.data_dir before anything is changed; of a PostgreSQL database make a dump yourself.
+    server.data_dir before anything is changed; of a PostgreSQL database create
+    a backup yourself.
 
     Exit status: 0 done or nothing to do, 1 failed (the server is running, or no space for the
     copy), 2 wrong usage.
