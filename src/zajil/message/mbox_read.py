@@ -25,6 +25,8 @@ MAX_HEADER = 1 << 20
 _MAX_LINE = 1000
 """Bytes of a separator that are looked at."""
 _MAX_LABELS = 100
+_BLOCK = 16_384
+"""Bytes in which the next separator is looked for first."""
 
 # asctime, with a zone in front of or behind the year (Gmail Takeout, old sendmail).
 _TIME = re.compile(
@@ -232,9 +234,11 @@ def _find_separator(source: Source, start: int) -> int:
     # An empty message: its separator is followed by another one.
     if source.read_at(start, 5) == b"From " and _is_separator(source, start):
         return start
-    at = start
+    # Most messages are short: reading far ahead for each would read the file many times.
+    at, size = start, _BLOCK
     while at < source.size:
-        block = source.read_at(at, PIECE)
+        block = source.read_at(at, size)
+        size = min(4 * size, PIECE)
         place = block.find(b"\nFrom ")
         while place >= 0:
             if _is_separator(source, at + place + 1):
