@@ -23,7 +23,7 @@ class Odd:
 
     mailboxes: dict[str, dict[int, bytes]] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
-    validity: int = 1
+    validity: int | str = 1
     capabilities: str = "IMAP4rev1 SPECIAL-USE LIST-EXTENDED"
     break_after: list[int] = field(default_factory=list)
     """For each connection, the bytes of bodies after which it is cut; empty: it lasts."""
@@ -105,7 +105,8 @@ class _Session:
             send(f'* STATUS "{name}" (MESSAGES {len(odd.mailboxes[name])})\r\n'.encode())
         elif upper.startswith("EXAMINE"):
             self.box = text.split('"')[1]
-            send(f"* OK [UIDVALIDITY {odd.validity}] x\r\n".encode())
+            end = "] x" if odd.validity else ""
+            send(f"* OK [UIDVALIDITY {odd.validity}{end}\r\n".encode())
         elif upper.startswith(("SELECT", "CREATE", "SUBSCRIBE", "FETCH")):
             self.box = text.split('"')[1] if '"' in text else self.box
             if upper.startswith("SELECT") and self.box not in odd.mailboxes:

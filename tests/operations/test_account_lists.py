@@ -32,13 +32,17 @@ def test_columns_of_a_csv_file_may_stand_in_any_order() -> None:
 
 
 def test_wrong_lines_of_a_csv_file_are_named() -> None:
-    text = "address,login,quota\nnobody,,\na@south.test,-x,\nb@south.test,,lots\nc@south.test,,,,\n"
+    text = (
+        "address,login,quota\nnobody,,\na@south.test,-x,\nb@south.test,,lots\nc@south.test,,,,\n"
+        "d@south.test,,999999999999T\n"
+    )
     read = read_account_csv(text)
     assert [(one.line, one.who) for one in read.refused] == [
         (2, "nobody"),
         (3, "a@south.test"),
         (4, "b@south.test"),
         (5, "c@south.test"),
+        (6, "d@south.test"),
     ]
     assert not read.accounts
 
@@ -162,3 +166,8 @@ def test_a_login_name_of_somebody_else_is_refused(store: Store) -> None:
     assert [one.line for one in done.refused] == [2, 4]
     assert [one.login for one in done.added] == ["same"]
     assert isinstance(read_account_csv(text).accounts[0], ListedAccount)
+
+
+def test_a_line_that_ends_before_the_address() -> None:
+    (line,) = read_account_csv("name,address\nAmal\n").refused
+    assert (line.line, line.who) == (2, "")

@@ -40,6 +40,7 @@ from zajil.store.schema import blob, held_blob, mailbox, message, metadata
 
 KEY = bytes(range(32))
 FAR_MS = 1 << 50
+SOON_MS = SystemClock().now_ms() + 3_600_000
 
 
 @pytest.mark.parametrize("key", [None, KEY])
@@ -284,13 +285,18 @@ def test_one_program_at_a_time_writes_to_a_target(tmp_path: Path) -> None:
             pass
         lock.renew()
         # A process of another machine, which writes on.
-        target.put(NAME, b'{"owner": "x", "host": "elsewhere", "until_ms": %d}' % FAR_MS)
+        target.put(NAME, b'{"owner": "x", "host": "elsewhere", "until_ms": %d}' % SOON_MS)
         with pytest.raises(TargetInUse):
             lock.renew()
     with pytest.raises(TargetInUse), TargetLock(target, clock):
         pass
     # One of this machine that does not say which it is may live.
-    here = {"owner": "x", "host": socket.gethostname(), "process": 1 << 22, "until_ms": FAR_MS}
+    here = {
+        "owner": "x",
+        "host": socket.gethostname(),
+        "process": 1 << 22,
+        "until_ms": SOON_MS,
+    }
     for boot in ("", None):
         target.put(NAME, json.dumps({**here, "boot": boot}).encode())
         with pytest.raises(TargetInUse), TargetLock(target, clock):

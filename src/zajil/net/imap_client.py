@@ -26,8 +26,10 @@ from zajil.net.imap_connection import (
 )
 from zajil.sasl.client import BadChallenge, ClientMechanism
 
-_MAX_ANSWER = 1 << 26
-"""Bytes of all responses to one command, without bodies."""
+_MAX_ANSWER = 1 << 27
+"""Bytes in memory of all responses to one command, without bodies."""
+_RESPONSE_BYTES = 40
+"""Of a response, beside its text."""
 
 
 class ServerRefused(Refused):
@@ -300,7 +302,8 @@ class ImapClient:
             if status is not None and status.word == "BYE":
                 raise ConnectionLost(f"the server ended the session: {status.text}")
             self.untagged.append(rest)
-            self._untagged_size += len(rest)
+            # Also of one without bytes: there may be endlessly many.
+            self._untagged_size += len(rest) + _RESPONSE_BYTES
             if self._untagged_size > _MAX_ANSWER:
                 raise ConnectionLost("the server sent too much at once")
             return False

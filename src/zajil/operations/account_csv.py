@@ -41,7 +41,8 @@ def read_account_csv(text: str) -> ReadList:
         for row in rows:
             if not any(cell.strip() for cell in row):
                 continue
-            cells = dict(zip(columns, (cell.strip() for cell in row), strict=False))
+            cells = dict.fromkeys(columns, "")
+            cells.update(zip(columns, (cell.strip() for cell in row), strict=False))
             try:
                 if len(row) > len(columns):
                     raise BadAccountFile("it has more columns than the first line")
@@ -73,5 +74,12 @@ def _account(line: int, cells: dict[str, str]) -> ListedAccount:
         login=parse_login(cells["login"]) if cells.get("login") else None,
         display_name=cells.get("name", ""),
         password=cells.get("password") or None,
-        quota=None if not quota else 0 if quota == "none" else parse_short_size(quota),
+        quota=_quota(quota) if quota else None,
     )
+
+
+def _quota(text: str) -> int:
+    size = 0 if text == "none" else parse_short_size(text)
+    if size >= 1 << 60:
+        raise ValueError("the quota is too large")
+    return size

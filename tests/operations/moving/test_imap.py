@@ -169,3 +169,17 @@ def test_out_to_a_server_that_does_not_answer(amal: Store, tmp_path: Path) -> No
         assert Counter(odd.mailboxes["INBOX"].values()) == Counter(map(crlf, files.values()))
         again = move_out(amal, ImapTarget(account))
         assert (again.moved, again.known) == (0, 7)
+
+
+def test_answers_that_are_cut(amal: Store) -> None:
+    """A UIDVALIDITY without a number, in an answer that ends there, is none."""
+    odd = Odd({"INBOX": letters(1)}, validity="")
+    with serving(odd) as account:
+        assert move_in(amal, ImapSource(account)).moved == 1
+
+
+def test_answers_without_end(amal: Store) -> None:
+    """Also those without a byte in them are counted: memory is bounded."""
+    odd = Odd({"INBOX": letters(1)}, greeting=b"* OK odd\r\n" + b"* \r\n" * 4_000_000)
+    with serving(odd) as account, pytest.raises(NoSource, match="too much at once"):
+        ImapSource(account)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from kit.store import make_account, open_test_store
 from zajil.operations.moving.maildir import MaildirSource
 from zajil.operations.moving.mbox import MboxSource
 from zajil.operations.moving.mbox_target import MboxTarget
-from zajil.operations.moving.model import NoSource
+from zajil.operations.moving.model import NoSource, Report, Unreadable
 from zajil.store.engine.open import Store
 
 FROM = b"From layla@far.test Sun Sep 13 12:26:40 2020\n"
@@ -231,3 +232,17 @@ def test_out_and_in_again(amal: Store, tmp_path: Path) -> None:
     last = ours["Work"].pop()
     assert theirs["Work"].pop() == (last[0] + b"\r\n", *last[1:])
     assert theirs == ours
+
+
+def test_a_file_that_becomes_shorter(amal: Store, tmp_path: Path) -> None:
+    """A mail program writes it anew while it is read: what is behind the new end is not awaited."""
+    parts = [FROM + letter(n, body="x\n" * 100_000) + b"\n" for n in (1, 2, 3)]
+    path = write(tmp_path / "INBOX", b"".join(parts))
+    source = MboxSource(path)
+    (box,) = source.mailboxes(Report())
+    entries = source.entries(box, Report())
+    next(entries)
+    os.truncate(path, len(parts[0]) + 20_000)
+    with pytest.raises(Unreadable, match="shorter"):
+        list(entries)
+    source.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TypeVar
 
 from zajil.core.value_class import value_class
@@ -200,8 +201,9 @@ class ImapSource:
         found = 0
         for data in client.untagged:
             words = data.upper().replace(b"]", b" ").split()
-            if b"[UIDVALIDITY" in words:
-                found = read_number(words[words.index(b"[UIDVALIDITY") + 1]) or 0
+            for word, value in pairwise(words):
+                if word == b"[UIDVALIDITY":
+                    found = read_number(value) or 0
         if name == mailbox.place and validity != found:
             raise Unreadable("it was replaced by another mailbox meanwhile")
         self._examined = (self._session.number, mailbox.place, found)

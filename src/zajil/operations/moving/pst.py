@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from zajil.operations.moving.mbox import MboxEntry, MboxSource
-from zajil.operations.moving.model import Moved, NoSource, Report, SourceMailbox
-from zajil.operations.moving.tree import open_tree
+from zajil.operations.moving.model import Moved, NoSource, Report, SourceMailbox, Unreadable
+from zajil.operations.moving.tree import Tree, open_tree, shown_path
 
 PROGRAM = "readpst"
 PACKAGE = "pst-utils"
@@ -31,8 +31,8 @@ _ITEMS = {"calendar": rb"^BEGIN:VEVENT", "journal": rb"^BEGIN:VJOURNAL"}
 _CONTACTS = "contacts"
 _NO_MAIL = "appointments, tasks and journals have no place here; they can be opened in a calendar"
 _MAX_ERROR = 2000
-_MAX_CONTACTS = 1 << 26
-"""Bytes of one file of contacts."""
+_MAX_OTHER = 1 << 26
+"""Bytes that are read of one file that is no mail."""
 
 
 class PstSource:
@@ -73,9 +73,13 @@ class PstSource:
         self.identity = "pst"
         self.contacts: list[str] = []
         """Texts of files with vCards."""
+        # Security: the owner of the file may write to the inner folder, and cannot put another
+        # one in its place, because the outer one is ours.
+        self._out = self._folder / "out"
         try:
+            self._out.mkdir(mode=0o700)
             self._extract(program, path.absolute(), owner)
-            self._mail = MboxSource(self._folder, by_header=by_header, unstable=_UNSTABLE)
+            self._mail = MboxSource(self._out, by_header=by_header, unstable=_UNSTABLE)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -121,10 +125,11 @@ class PstSource:
 
     def _extract(self, program: str, path: Path, owner: tuple[int, int]) -> None:
         """Run the program, as the owner of the file where that is another user."""
-        command = [program, "-q", "-r", "-8", "-cv", "-j", "0", "-o", str(self._folder), str(path)]
+        command = [program, "-q", "-r", "-8", "-cv", "-j", "0", "-o", str(self._out), str(path)]
         other: dict[str, Any] = {}
         if os.geteuid() == 0 and owner[0] != 0:
-            os.chown(self._folder, *owner)
+            self._folder.chmod(0o711)
+            os.chown(self._out, *owner)
             other = {"user": owner[0], "group": owner[1], "extra_groups": []}
         environment = {"PATH": os.environ.get("PATH", ""), "TZ": "UTC", "LANG": "C.UTF-8"}
         with tempfile.TemporaryFile() as errors:
@@ -150,15 +155,33 @@ class PstSource:
 
     def _look_at_others(self, report: Report) -> None:
         self.contacts = []
-        for path in sorted(self._folder.rglob("*")):
-            if path.is_symlink() or not path.is_file():
-                continue
-            name = "/".join(path.relative_to(self._folder).parts[1:])
-            begin = _ITEMS.get(path.name)
-            if begin is not None:
-                with path.open("rb") as file:
-                    count = sum(1 for line in file if re.match(begin, line))
-                report.leave_out(f"{name}: {count} items", _NO_MAIL)
-            elif path.name == _CONTACTS:
-                with path.open("rb") as file:
-                    self.contacts.append(file.read(_MAX_CONTACTS).decode("utf-8", "replace"))
+        tree = open_tree(self._out)
+        try:
+            for place in _files(tree, report):
+                file = os.path.basename(place).decode("utf-8", "replace")
+                if file in _ITEMS:
+                    name = shown_path(place.partition(b"/")[2])
+                    count = len(
+                        re.findall(_ITEMS[file], tree.read(place, _MAX_OTHER), re.MULTILINE)
+                    )
+                    report.leave_out(f"{name}: {count} items", _NO_MAIL)
+                elif file == _CONTACTS:
+                    text = tree.read(place, _MAX_OTHER)
+                    self.contacts.append(text.decode("utf-8", "replace"))
+        finally:
+            tree.close()
+
+
+def _files(tree: Tree, report: Report) -> Iterator[bytes]:
+    """Yield the paths of all files below a tree, in order."""
+    waiting = [b""]
+    while waiting:
+        place = waiting.pop()
+        try:
+            items = tree.list(place)
+        except Unreadable as error:
+            report.leave_out(shown_path(place), str(error))
+            continue
+        paths = [(place + b"/" + one.name if place else one.name, one) for one in items]
+        yield from (path for path, one in paths if one.is_file)
+        waiting += [path for path, one in reversed(paths) if one.is_folder]

@@ -32,19 +32,21 @@ def acting_as(user: int, group: int) -> Iterator[None]:
 
     Only around calls that open or list something: it holds for the whole process.
     """
-    before = os.geteuid(), os.getegid()
+    before, groups = (os.geteuid(), os.getegid()), os.getgroups()
     if os.getuid() != 0 or before == (user, group):
         yield
         return
-    _become(user, group)
+    # Security: root's further groups, such as "disk" or "root", may read what the user may not.
+    _become(user, group, [group])
     try:
         yield
     finally:
-        _become(*before)
+        _become(*before, groups)
 
 
-def _become(user: int, group: int) -> None:
+def _become(user: int, group: int, groups: list[int]) -> None:
     os.seteuid(0)
+    os.setgroups(groups)
     os.setegid(group)
     os.seteuid(user)
 
@@ -189,16 +191,22 @@ class FileBytes:
         """Return up to ``size`` bytes from ``offset``; fewer only at the end.
 
         Raises:
-            Unreadable: the disk does not give them.
+            Unreadable: the disk does not give them, or the file has become shorter.
         """
         try:
             if size >= _BLOCK:
-                return os.pread(self.descriptor, size, offset)
+                return self._whole(os.pread(self.descriptor, size, offset), offset, size)
             if not self._start <= offset <= offset + size <= self._start + len(self._block):
                 self._block, self._start = os.pread(self.descriptor, _BLOCK, offset), offset
         except OSError as error:
             raise Unreadable(error.strerror or str(error)) from error
-        return self._block[offset - self._start :][:size]
+        return self._whole(self._block[offset - self._start :][:size], offset, size)
+
+    def _whole(self, found: bytes, offset: int, size: int) -> bytes:
+        # Whoever looks for something would look for ever behind the end.
+        if len(found) < min(size, self.size - offset):
+            raise Unreadable("the file became shorter while it was read")
+        return found
 
 
 def read_pieces_of(descriptor: int, start: int, end: int) -> Iterator[bytes]:

@@ -23,6 +23,8 @@ from zajil.store.backup.target import BackupTarget, NoSuchObject, TargetInUse
 NAME = "lock"
 LOCK_MS = 900_000
 """How long a lock lasts without being renewed."""
+_LONGEST_MS = 86_400_000
+"""An end that is further away was written by a clock that was wrong, and counts as over."""
 
 
 class TargetLock:
@@ -83,13 +85,16 @@ class TargetLock:
             found = json.loads(self._target.get(NAME))
         except NoSuchObject:
             return None
-        except ValueError:
+        except (ValueError, RecursionError):
             found = {}
         return found if isinstance(found, dict) else {}
 
     def _require_ended(self, found: dict[str, Any]) -> None:
         until_ms = found.get("until_ms")
-        if not isinstance(until_ms, int) or until_ms <= self._clock.now_ms() or _is_dead(found):
+        now_ms = self._clock.now_ms()
+        if not isinstance(until_ms, int) or not now_ms < until_ms < now_ms + _LONGEST_MS:
+            return
+        if _is_dead(found):
             return
         raise TargetInUse(
             f"process {found.get('process')} on {found.get('host')} writes to "

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,11 @@ BLOB_COLUMNS = (("id", "text"), ("size", "integer"), ("digest", "text"), ("piece
 ``digest``: SHA-256 in hexadecimal; ``pieces``: ``[[object, offset, length], ...]``, whose bytes one
 after the other are the message; both null: the bytes were missing in the store.
 """
+
+
+_OBJECT = re.compile(r"[0-9a-f]{64}")
+_SNAPSHOT = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9]{3}-[0-9a-f]{16}")
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 class UnknownFormat(DamagedBackup):
@@ -122,8 +128,20 @@ class Manifest:
 
 
 def object_path(name: str) -> str:
-    """Return where an object is, in 256 folders of like size."""
+    """Return where an object is, in 256 folders of like size.
+
+    Raises:
+        DamagedBackup: it is not a name of an object.
+    """
+    # Security: a target that somebody else wrote must not lead to files outside of it.
+    if not is_object_name(name):
+        raise DamagedBackup(f"{name!r:.100} is not a name of an object")
     return f"{OBJECTS}{name[:2]}/{name}"
+
+
+def is_object_name(name: object) -> bool:
+    """Return whether an object can have this name."""
+    return isinstance(name, str) and _OBJECT.fullmatch(name) is not None
 
 
 def read_object(target: BackupTarget, seal: BackupSeal, name: str) -> bytes:
@@ -179,8 +197,10 @@ def read_manifest(target: BackupTarget, seal: BackupSeal, name: str) -> Manifest
     try:
         found: dict[str, Any] = json.loads(content)
         _require_format(found.pop("format"))
-        return _read(found)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        manifest = _read(found)
+        _require_names(manifest)
+        return manifest
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DamagedBackup(f"snapshot {name} cannot be read: {error!r}") from None
 
 
@@ -207,9 +227,26 @@ def _read(found: dict[str, Any]) -> Manifest:
     return Manifest(tables=tables, files=files, packs=packs, left_out=left_out, **found)
 
 
+def _require_names(manifest: Manifest) -> None:
+    """See that names can be what they are used for: objects, tables and columns.
+
+    Raises:
+        ValueError: one cannot.
+    """
+    for name in manifest.objects():
+        if not is_object_name(name):
+            raise ValueError(f"{name!r:.100} is not a name of an object")
+    for name, table in manifest.tables.items():
+        # Security: they become a part of statements of SQL.
+        for one in (name, *table.key, *(column for column, _ in table.columns)):
+            if not _IDENTIFIER.fullmatch(one):
+                raise ValueError(f"{one!r:.100} is not a name of a table or column")
+
+
 def snapshot_names(target: BackupTarget) -> list[str]:
-    """Return the names of all snapshots, the oldest first."""
-    return sorted(name.removeprefix(SNAPSHOTS) for name, _ in target.names(SNAPSHOTS))
+    """Return the names of all snapshots, the oldest first; files of other programs are left out."""
+    found = (name.removeprefix(SNAPSHOTS) for name, _ in target.names(SNAPSHOTS))
+    return sorted(name for name in found if _SNAPSHOT.fullmatch(name))
 
 
 # ---- the marker ---------------------------------------------------------------------------------

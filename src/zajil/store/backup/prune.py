@@ -16,6 +16,7 @@ from zajil.store.backup.lock import TargetLock
 from zajil.store.backup.manifest import (
     OBJECTS,
     SNAPSHOTS,
+    is_object_name,
     object_path,
     read_manifest,
     require_marker,
@@ -91,8 +92,10 @@ def prune_target(
         doomed = []
         if not unreadable:
             for path, size in target.names(OBJECTS):
-                if short_name(path.rpartition("/")[2]) not in needed:
-                    doomed.append((path.rpartition("/")[2], size))
+                name = path.rpartition("/")[2]
+                # A file of another program, such as of a file manager, is not ours to delete.
+                if is_object_name(name) and short_name(name) not in needed:
+                    doomed.append((name, size))
         for number, (name, _) in enumerate(doomed):
             if dry_run:
                 break

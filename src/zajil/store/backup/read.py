@@ -16,6 +16,7 @@ Only the chunks that a range touches are read, and only the packs that hold the 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -26,6 +27,7 @@ from zajil.store.backup.manifest import (
     RowChunk,
     SavedFile,
     TableRows,
+    is_object_name,
     read_manifest,
     read_object,
     require_marker,
@@ -35,6 +37,7 @@ from zajil.store.backup.rows import Key, Row, read_rows
 from zajil.store.backup.seal import BackupSeal
 from zajil.store.backup.target import BackupTarget, DamagedBackup, NoSuchObject
 
+_BLOB_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _KEPT_PACKS = 2
 """Packs that stay in memory: messages asked for in the order of their ids lie side by side."""
 
@@ -216,9 +219,11 @@ def blob_place(row: Row) -> BlobPlace:
     """
     try:
         blob_id, size, digest, pieces = row
-        return BlobPlace(
-            blob_id, size, digest, tuple((name, at, length) for name, at, length in pieces or ())
-        )
+        places = tuple((name, at, length) for name, at, length in pieces or ())
+        # Security: the id becomes the name of a file.
+        if not _BLOB_ID.fullmatch(blob_id) or not all(is_object_name(one[0]) for one in places):
+            raise ValueError
+        return BlobPlace(blob_id, size, digest, places)
     except (TypeError, ValueError):
         raise DamagedBackup(f"a row of a message in the backup cannot be read: {row}") from None
 

@@ -77,7 +77,7 @@ def read_rows(content: bytes, kinds: Sequence[str]) -> Iterator[Row]:
                 if row[index] is not None:
                     row[index] = binascii.a2b_base64(row[index], strict_mode=True)
             yield row
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise DamagedBackup(f"a row of the backup cannot be read: {error}") from None
 
 

@@ -9,18 +9,26 @@ Laws:
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
 from zajil.core.errors import NotFound, Refused, Unavailable
-from zajil.store.engine.folder import new_private_file, sync_folder
+from zajil.store.engine.folder import sync_folder
 from zajil.store.engine.spill import write_whole
 
 _DRAFT = ".draft-"
 """Begins the name of a file that is being written."""
+
+
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""What file systems without hard links say, such as FAT, exFAT and some of CIFS."""
+_NO_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems say that cannot wait for a folder."""
 
 
 class TargetUnavailable(Unavailable):
@@ -109,7 +117,7 @@ class FolderTarget(BackupTarget):
         try:
             if not self._folder.is_dir():
                 self._folder.mkdir(parents=True, mode=0o700)
-                sync_folder(self._folder.parent)
+                _sync(self._folder.parent)
             for draft in self._folder.rglob(f"{_DRAFT}*"):
                 draft.unlink(missing_ok=True)
         except OSError as error:
@@ -125,7 +133,7 @@ class FolderTarget(BackupTarget):
             except BaseException:
                 draft.unlink(missing_ok=True)
                 raise
-            sync_folder(path.parent)
+            _sync(path.parent)
         except OSError as error:
             raise self._failed("write", path, error) from error
 
@@ -135,12 +143,11 @@ class FolderTarget(BackupTarget):
         try:
             draft = self._write_draft(path, content)
             try:
-                os.link(draft, path)
-            except FileExistsError:
-                return False
+                if not _give_name(draft, path):
+                    return False
             finally:
                 draft.unlink(missing_ok=True)
-            sync_folder(path.parent)
+            _sync(path.parent)
         except OSError as error:
             raise self._failed("write", path, error) from error
         return True
@@ -148,9 +155,11 @@ class FolderTarget(BackupTarget):
     def _write_draft(self, path: Path, content: bytes) -> Path:
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-            sync_folder(path.parent.parent)
+            _sync(path.parent.parent)
         draft = path.with_name(f"{_DRAFT}{secrets.token_hex(8)}")
-        descriptor = new_private_file(draft)
+        # No chmod: some file systems have no permissions of their own, and refuse it.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptor = os.open(draft, flags, 0o600)
         try:
             write_whole(descriptor, content)
             os.fsync(descriptor)
@@ -165,7 +174,12 @@ class FolderTarget(BackupTarget):
         """Read a file."""
         path = self._folder / name
         try:
-            return path.read_bytes()
+            # A FIFO must not stop us.
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with open(descriptor, "rb") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise OSError(errno.EINVAL, "it is not a file")
+                return file.read()
         except (FileNotFoundError, NotADirectoryError):
             raise NoSuchObject(f"{path} is missing") from None
         except OSError as error:
@@ -201,3 +215,36 @@ class FolderTarget(BackupTarget):
 
     def _failed(self, what: str, path: Path, error: OSError) -> TargetUnavailable:
         return TargetUnavailable(f"cannot {what} {path}: {error.strerror or error}")
+
+
+def _give_name(draft: Path, path: Path) -> bool:
+    """Give a file its name if that is free; return whether it was.
+
+    Raises:
+        OSError: the name cannot be given.
+    """
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Take the name first, by an empty file, then put the content there. An empty file that is
+        # there already is what a crash left in between.
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            if path.stat().st_size:
+                return False
+        draft.rename(path)
+    return True
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the names in a folder are on disk, where the file system can do that."""
+    try:
+        sync_folder(folder)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise

@@ -15,6 +15,7 @@ from zajil.store.backup.manifest import (
     SNAPSHOTS,
     RowChunk,
     TableRows,
+    is_object_name,
     object_path,
     read_manifest,
     read_object,
@@ -231,14 +232,10 @@ def remove_damaged(target: BackupTarget, faults: Sequence[BackupFault]) -> int:
     Raises:
         TargetUnavailable: the rest was not deleted.
     """
-    names = {fault.name for fault in faults if len(fault.name) == _NAME_LENGTH}
+    names = {fault.name for fault in faults if is_object_name(fault.name)}
     for name in names:
         target.delete(object_path(name))
     return len(names)
-
-
-_NAME_LENGTH = 64
-"""Of the name of an object."""
 
 
 def _damaged(packs: Sequence[str], text: str) -> str:
