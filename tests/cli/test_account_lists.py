@@ -27,7 +27,9 @@ def test_accounts_of_a_csv_file(run: Run, tmp_path: Path) -> None:
     assert passwords.read_text("utf-8").splitlines()[1].startswith('"سلمى@north.test",')
     assert as_json(run, "account", "show", "slma")["quota_size"] == 1 << 30
     status, _, errors = run(*add, "--passwords-to", str(passwords))
-    assert (status, "File exists" in errors) == (2, True)
+    assert (status, "name a new file" in errors) == (2, True)
+    assert run(*add, "--passwords-to", str(tmp_path / "none.csv"))[0] == 1
+    assert not (tmp_path / "none.csv").exists()
 
 
 def test_accounts_of_a_passwd_file(run: Run, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def test_in_and_out(run: Run, tmp_path: Path) -> None:
     status, out, _ = run("import", "maildir", "admin", str(root))
     assert status == 1
     assert "left out: cur/2.h:2,: it is empty\n" in out
-    assert "imported: 1 messages, 1" in out
+    assert "imported: 1 message, 1" in out
     assert run("import", "maildir", "admin", str(root), "--dry-run")[0] == 0
     done = as_json(run, "export", "mbox", "admin", str(tmp_path / "out"), "--mailbox", "INBOX")
     assert (done["messages"], done["left_out"], done["stopped"]) == (1, [], "")
@@ -34,9 +34,12 @@ def test_in_and_out(run: Run, tmp_path: Path) -> None:
 
 def test_wrong_usage(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
+    make_maildir(tmp_path / "m", {".": {"1.h:2,S": letter(1)}})
     for arguments, status in (
         (("import", "maildir", "admin", str(tmp_path / "gone")), 1),
         (("import", "mbox", "admin", str(tmp_path / "x")), 1),
+        (("import", "mbox", "admin", str(tmp_path / "m")), 1),
+        (("import", "contacts", "admin", str(tmp_path / "x")), 2),
         (("import", "maildir", "nobody", str(tmp_path)), 1),
         (("export", "maildir", "admin", str(tmp_path / "o"), "--layout", "x"), 2),
         (("export", "mbox", "admin", str(tmp_path / "x")), 1),

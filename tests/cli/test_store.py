@@ -128,7 +128,7 @@ def test_commands_ask_for_an_upgrade(run: Run, folder: Path) -> None:
         status, out, err = run(*command)
         assert (status, out) == (1, "")
         assert err.startswith("zajil: the store has schema 0001, this program needs ")
-        assert err.endswith("; run zajil upgrade run\n")
+        assert err.endswith("; run `zajil upgrade run`\n")
 
 
 def test_a_current_store_is_not_upgraded(run: Run, folder: Path) -> None:

@@ -194,7 +194,7 @@ def test_a_database_removed_under_a_server_is_not_made_anew(tmp_path: Path) -> N
 def test_an_older_store_is_not_upgraded_by_opening_it(store_url: str, tmp_path: Path) -> None:
     make_old(store_url, tmp_path / "data")
     for _ in range(2):
-        with pytest.raises(OlderSchema, match=r"schema 0001, .* needs .*run zajil upgrade run"):
+        with pytest.raises(OlderSchema, match=r"schema 0001, .* needs .*run `zajil upgrade run`"):
             open_plain(store_url, tmp_path / "data")
 
 

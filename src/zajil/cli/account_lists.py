@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -115,7 +115,7 @@ def add_list(
     with ExitStack() as stack:
         keep = _nowhere
         if passwords_to is not None and not dry_run:
-            out = stack.enter_context(_open_private(passwords_to))
+            out = stack.enter_context(_private_file(passwords_to))
             keep = partial(_keep, out)
         operations = stack.enter_context(open_operations(context))
         progress = stack.enter_context(progress_bar("creating accounts", quiet=as_json))
@@ -127,14 +127,23 @@ def add_list(
         raise typer.Exit(NOT_DONE)
 
 
-def _open_private(file: Path) -> TextIO:
+@contextmanager
+def _private_file(file: Path) -> Iterator[TextIO]:
+    """Create the file for generated passwords; at the end remove it if there was none."""
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise WrongUsage(
+            f"{file} exists, and may contain passwords that nobody has yet: name a new file"
+        ) from None
     except OSError as error:
         raise WrongUsage(f"cannot create {file}: {error.strerror}") from None
-    out = os.fdopen(handle, "w", encoding="utf-8")
-    out.write("address,password\n")
-    return out
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        try:
+            yield out
+        finally:
+            if not out.tell():
+                file.unlink()
 
 
 def _nowhere(_made: Sequence[tuple[Address, str]]) -> None:
@@ -142,6 +151,8 @@ def _nowhere(_made: Sequence[tuple[Address, str]]) -> None:
 
 
 def _keep(out: TextIO, made: Sequence[tuple[Address, str]]) -> None:
+    if made and not out.tell():
+        out.write("address,password\n")
     for address, password in made:
         out.write(f'"{address.unicode.replace(chr(34), chr(34) * 2)}",{password}\n')
     out.flush()

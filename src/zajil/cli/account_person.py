@@ -17,6 +17,7 @@ from zajil.cli.output import (
     print_json,
     printable,
     progress_bar,
+    spell_count,
     spell_size,
     spell_time,
 )
@@ -142,9 +143,9 @@ def _print_plan(plan: ErasurePlan) -> None:
         names = ", ".join(one.unicode for one in person.addresses)
         print(printable(f"records of {names}, without an account"))
     if usage is not None:
-        deleted = f"{usage.deleted_messages} deleted messages"
+        deleted = spell_count(usage.deleted_messages, "deleted message")
         size = spell_size(usage.size + usage.deleted_size)
-        print(f"mail: {usage.messages} messages and {deleted}, {size}")
+        print(f"mail: {spell_count(usage.messages, 'message')} and {deleted}, {size}")
     mails = plan.mails
     print(
         f"journeys of mail from the person: {len(mails.sent)}, to the person: {len(mails.received)}"

@@ -28,6 +28,7 @@ from zajil.cli.output import (
     print_table,
     printable,
     progress_bar,
+    spell_count,
     spell_size,
     spell_time,
 )
@@ -69,7 +70,8 @@ def create(
         manifest = done.manifest
         print(f"snapshot {done.name}")
         print(
-            f"{manifest.accounts} accounts, {manifest.messages} messages, "
+            f"{spell_count(manifest.accounts, 'account')}, "
+            f"{spell_count(manifest.messages, 'message')}, "
             f"{spell_size(manifest.message_bytes)}; {spell_size(manifest.added_bytes)} were added "
             f"to the target in {max(0, manifest.ended_ms - manifest.begun_ms) / 1000:.1f} s"
         )
@@ -162,12 +164,13 @@ def verify(
         for fault in done.faults:
             print(printable(f"snapshot {fault.snapshot}: {fault.what}"))
         print(
-            f"read {done.snapshots} snapshots, {done.objects} objects, {done.messages} messages, "
-            f"{spell_size(done.size)}: "
-            + (f"{len(done.faults)} are damaged" if done.faults else "nothing is damaged")
+            f"read {spell_count(done.snapshots, 'snapshot')}, "
+            f"{spell_count(done.objects, 'object')}, "
+            f"{spell_count(done.messages, 'message')}, {spell_size(done.size)}: "
+            + (spell_count(len(done.faults), "fault") if done.faults else "nothing is damaged")
         )
         if removed:
-            print(f"deleted {removed} damaged objects; next: `zajil backup create`")
+            print(f"deleted {spell_count(removed, 'damaged object')}; next: `zajil backup create`")
     raise typer.Exit(NOT_DONE if done.faults else 0)
 
 
@@ -229,8 +232,9 @@ def prune(
     else:
         verb = "would delete" if dry_run else "deleted"
         print(
-            f"{verb} {len(done.snapshots)} snapshots, {done.objects} objects, "
-            f"{spell_size(done.size)}; {len(done.kept)} snapshots are kept"
+            f"{verb} {spell_count(len(done.snapshots), 'snapshot')}, "
+            f"{spell_count(done.objects, 'object')}, {spell_size(done.size)}; "
+            f"kept {spell_count(len(done.kept), 'snapshot')}"
         )
         for name in done.unreadable:
             print(f"snapshot {name} is damaged: because of it no object was deleted")

@@ -18,6 +18,7 @@ from zajil.cli.output import (
     print_table,
     printable,
     progress_bar,
+    spell_count,
     spell_size,
     spell_time,
 )
@@ -177,9 +178,9 @@ def _restore_contacts(
     if options.as_json:
         print_json({"snapshot": snapshot.name, "contacts": count, "dry_run": options.dry_run})
     elif options.dry_run:
-        print(f"would restore {count} contacts of {printable(who)}")
+        print(f"would restore {spell_count(count, 'contact')} of {printable(who)}")
     else:
-        print(f"restored {count} contacts of {printable(who)}")
+        print(f"restored {spell_count(count, 'contact')} of {printable(who)}")
 
 
 def _print_plan(snapshot: Snapshot, plan: RestorePlan, options: _Options) -> None:
@@ -205,7 +206,7 @@ def _print_plan(snapshot: Snapshot, plan: RestorePlan, options: _Options) -> Non
     ]
     if rows:
         print_table(["MAILBOX", "IN BACKUP", "MISSING", "SIZE", "RESTORED INTO"], rows)
-    print(f"would restore {plan.missing} messages ({spell_size(plan.missing_size)})")
+    print(f"would restore {spell_count(plan.missing, 'message')} ({spell_size(plan.missing_size)})")
 
 
 def _print_done(snapshot: Snapshot, done: Restored, options: _Options) -> None:
@@ -229,9 +230,10 @@ def _print_done(snapshot: Snapshot, done: Restored, options: _Options) -> None:
             print(printable(f"not restored: {sentence}"))
     _print_names("mailboxes created again", plan.new_mailboxes)
     there = sum(one.in_backup for one in plan.mailboxes) - plan.missing
-    print(printable(f"restored {done.messages} messages of {login}; {there} were not missing"))
+    restored = spell_count(done.messages, "message")
+    print(printable(f"restored {restored} of {login}; there before: {there}"))
     if done.lost:
-        print(f"not restored: {len(done.lost)} messages that are damaged in the backup:")
+        print(f"not restored, damaged in the backup: {spell_count(len(done.lost), 'message')}")
         names = {one.source_id: one.name for one in plan.mailboxes}
         for row in done.lost.values():
             name, at = names[row.mailbox_id], spell_time(row.received_at_ms)

@@ -16,7 +16,15 @@ from zajil.cli.backup_place import (
     opened_backups,
 )
 from zajil.cli.errors import WrongUsage
-from zajil.cli.output import AsJson, print_json, printable, progress_bar, spell_size, spell_time
+from zajil.cli.output import (
+    AsJson,
+    print_json,
+    printable,
+    progress_bar,
+    spell_count,
+    spell_size,
+    spell_time,
+)
 from zajil.core.errors import NOT_DONE
 
 
@@ -76,13 +84,13 @@ def restore(
         manifest = done.manifest
         print(f"restored snapshot {done.name}, the server of {spell_time(manifest.taken_ms)}:")
         print(
-            f"{manifest.accounts} accounts, {manifest.messages} messages, "
-            f"{spell_size(manifest.message_bytes)}"
+            f"{spell_count(manifest.accounts, 'account')}, "
+            f"{spell_count(manifest.messages, 'message')}, {spell_size(manifest.message_bytes)}"
         )
         if done.held:
             print(
                 "held in the queue, because it may have been sent after the backup: mail to "
-                f"{done.held} recipients (`zajil queue list --state held`)"
+                f"{spell_count(done.held, 'recipient')} (`zajil queue list --state held`)"
             )
         for sentence in manifest.left_out:
             print(printable(f"missing in the backup: {sentence}"))

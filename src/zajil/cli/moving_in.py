@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zajil.cli.configured import open_operations
+from zajil.cli.errors import WrongUsage
 from zajil.cli.imap_account import (
     CaFile,
     Host,
@@ -26,6 +27,7 @@ from zajil.cli.output import (
     print_json,
     printable,
     progress_bar,
+    spell_count,
     spell_size,
 )
 from zajil.core.errors import NOT_DONE
@@ -213,6 +215,8 @@ def contacts(
     text = read_list(file)
     with open_operations(context) as operations:
         done = operations.run(import_contacts, who, [text])
+    if not (done.saved or done.left_out):
+        raise WrongUsage(f"{file} has no contact in it; a vCard file has lines BEGIN:VCARD")
     if as_json:
         print_json({"contacts": done.saved, "left_out": done.left_out})
     else:
@@ -350,9 +354,10 @@ def print_report(report: Report, verbs: tuple[str, str], dry_run: bool, as_json:
         for note in report.notes:
             print(printable(note))
         size = "" if dry_run else f", {spell_size(report.size)}"
-        print(f"{verbs[0]}: {report.moved} messages{size}; mailboxes: {report.mailboxes}")
+        moved = spell_count(report.moved, "message")
+        print(f"{verbs[0]}: {moved}{size}; mailboxes: {report.mailboxes}")
         if report.known:
-            print(f"{verbs[1]}: {report.known} messages")
+            print(f"{verbs[1]}: {spell_count(report.known, 'message')}")
         if report.created:
             print(f"new mailboxes: {report.created}")
         if report.left_out_count:

@@ -118,6 +118,11 @@ def spell_age(age_ms: int) -> str:
     return " ".join(parts[:2]) or "0s"
 
 
+def spell_count(number: int, noun: str) -> str:
+    """Return a number with its noun, whose plural ends in -s: ``1 message``, ``2 messages``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def spell_size(size: int) -> str:
     """Return a number of bytes with about three digits: ``812 B``, ``4.1 KiB``, ``23 MiB``."""
     value, unit = float(size), "B"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zajil.cli.configured import opened_store, read_configuration
-from zajil.cli.output import AsJson, print_json, printable, progress_bar
+from zajil.cli.output import AsJson, print_json, printable, progress_bar, spell_count
 from zajil.cli.upgrade import run
 from zajil.core.errors import NOT_DONE
 
@@ -107,7 +107,7 @@ def check(
 def _what_was_read(report: CheckReport) -> str:
     if report.messages is None:
         return "the messages were not read"
-    text = f"read {report.messages} messages"
+    text = f"read {spell_count(report.messages, 'message')}"
     if report.undigested:
         text += f"; {report.undigested} have no digest yet to compare them with"
     return text
@@ -142,7 +142,7 @@ def reindex(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"messages": count})
     else:
-        print(f"indexed {count} messages")
+        print(f"indexed {spell_count(count, 'message')}")
 
 
 @store_app.command("sweep")

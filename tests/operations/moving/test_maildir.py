@@ -152,7 +152,7 @@ def test_sieve_scripts_are_named(amal: Store, tmp_path: Path) -> None:
     )
     (root / "sieve/main.sieve").write_text(script)
     report = move_in(amal, MaildirSource(root))
-    assert [one.what for one in report.left_out] == ["sieve/main.sieve: 2 rules"]
+    assert [one.what for one in report.left_out] == ["sieve/main.sieve: a script with rules: 2"]
 
 
 def test_damaged_files(amal: Store, tmp_path: Path) -> None:

@@ -89,8 +89,8 @@ def report_scripts(tree: Tree, report: Report) -> None:
         text = tree.read(place, _MAX_FILE)
         if text and place.endswith(b".sieve"):
             report.leave_out(
-                f"{shown_path(place)}: {len(_RULE.findall(text))} rules",
-                "Sieve scripts are not run; forwarding can be set with zajil account forward",
+                f"{shown_path(place)}: a script with rules: {len(_RULE.findall(text))}",
+                "Sieve scripts are not run; `zajil account forward` sets a forwarding",
             )
 
 

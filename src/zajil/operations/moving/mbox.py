@@ -76,6 +76,9 @@ class MboxSource:
         if self._tree.is_file and not begins_as_mbox(FileBytes(self._tree.descriptor)):
             self._tree.close()
             raise NoSource(f"{path} is not an mbox file: it does not begin with a line 'From '")
+        if not self._tree.is_file and self._tree.exists(b"cur") and self._tree.exists(b"new"):
+            self._tree.close()
+            raise NoSource(f"{path} is a Maildir: `zajil import maildir` reads it")
         self._by_header = by_header
         self._into = tuple(into)
         self._unstable = unstable

@@ -275,8 +275,10 @@ def require_marker(target: BackupTarget, seal: BackupSeal) -> None:
     if not key_check:
         raise WrongKey(f"{target.place} is not encrypted, but a key is configured")
     if not seal.key_check:
-        raise WrongKey(f"{target.place} is encrypted: set backup.key_file to the file of its key")
-    raise WrongKey(f"{target.place} was encrypted with another key than that of backup.key_file")
+        raise WrongKey(
+            f"{target.place} is encrypted: name its key in backup.key_file or with --key-file"
+        )
+    raise WrongKey(f"{target.place} was encrypted with another key than this one")
 
 
 def write_marker(target: BackupTarget, seal: BackupSeal) -> None:

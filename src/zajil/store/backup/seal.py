@@ -100,7 +100,9 @@ class BackupSeal:
 
     def _decrypt(self, name: str, rest: bytes) -> bytes:
         if self._cipher is None:
-            raise WrongKey("the backup is encrypted: set backup.key_file to the file of its key")
+            raise WrongKey(
+                "the backup is encrypted: name its key in backup.key_file or with --key-file"
+            )
         from cryptography.exceptions import InvalidTag
 
         try:

@@ -99,7 +99,7 @@ def require_current(dialect: Dialect) -> None:
     if not schema.is_current:
         raise OlderSchema(
             f"the store has schema {schema.found}, this program needs {schema.needed}; "
-            "run zajil upgrade run"
+            "run `zajil upgrade run`"
         )
 
 
