@@ -1,6 +1,7 @@
 """How fast the server and a command start, and how much memory the server takes at rest.
 
-``python tests/perf/resting.py [--rounds 5] [--workers 2] [--rest 5] [--python /usr/bin/python3]``
+``python tests/perf/resting.py [--rounds 5] [--workers 2] [--accounts 10] [--rest SECONDS]
+[--python FILE]``
 
 - *greeting*: from the start of ``zajil serve`` to the first 220 of port 25;
 - *command*: ``zajil account list`` from its start to its end;
@@ -73,7 +74,7 @@ class Start:
     """The supervisor, then the workers."""
 
 
-def set_up(folder: Path, python: str) -> Zajil:
+def set_up(folder: Path, python: str, accounts: int) -> Zajil:
     """Set up a server, and compile everything that it and a command import."""
     environment = {
         name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
@@ -83,7 +84,15 @@ def set_up(folder: Path, python: str) -> Zajil:
     program = (python, "-m", "zajil")
     made = [*program, "setup", "y.test", "--dir", str(folder / "mail"), "--admin", "b@y.test"]
     subprocess.run(made, check=True, env=environment, stdout=subprocess.DEVNULL)
-    return Zajil(folder / "mail" / "zajil.toml", program, environment)
+    zajil = Zajil(folder / "mail" / "zajil.toml", program, environment)
+    for number in range(1, accounts):
+        subprocess.run(
+            zajil.arguments("account", "add", f"person{number}@y.test"),
+            check=True,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+    return zajil
 
 
 def _is_ours(folder: str) -> bool:
@@ -201,11 +210,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="start and rest of a server; see the file")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--accounts", type=int, default=10)
     parser.add_argument("--rest", type=float, default=5.0, metavar="SECONDS")
     parser.add_argument("--python", default=sys.executable, metavar="FILE")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="zajil-resting-") as folder:
-        zajil = set_up(Path(folder), wanted.python)
+        zajil = set_up(Path(folder), wanted.python, wanted.accounts)
         time_command(zajil)  # compiles
         start_once(zajil, wanted.workers, 0)
         commands, starts = [], []
