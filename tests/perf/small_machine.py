@@ -167,8 +167,8 @@ def steps(machine: Machine, messages: int) -> Iterator[tuple[str, Callable[[], N
     arguments = ("import", "mbox", "b@y.test", str(mbox))
     yield f"`import mbox` of {messages:,} messages", lambda: machine.command(*arguments)
     yield "`import mbox` again", lambda: machine.command(*arguments)
-    yield "`backup create`", lambda: machine.command("backup", "create", str(backup))
-    yield "`backup verify`", lambda: machine.command("backup", "verify", str(backup))
+    yield "`backup create`", lambda: machine.command("backup", "create", "--target", str(backup))
+    yield "`backup verify`", lambda: machine.command("backup", "verify", "--target", str(backup))
     yield "rest", lambda: time.sleep(10)
 
 
