@@ -32,6 +32,15 @@ def test_in_and_out(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "o/Old/Letters/cur").is_dir()
 
 
+def test_the_audit_trail_has_no_dry_run(run: Run, tmp_path: Path) -> None:
+    root = make_maildir(tmp_path / "m", {".": {"1.h:2,S": letter(1)}})
+    assert run("import", "maildir", "admin", str(root), "--dry-run")[0] == 0
+    assert run("import", "maildir", "admin", str(root))[0] == 0
+    _, out, _ = run("export", "mbox", "admin", str(tmp_path / "o"), "--dry-run")
+    assert "1 message" in out
+    assert run("audit")[1].count("Messages were") == 1
+
+
 def test_wrong_usage(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
     make_maildir(tmp_path / "m", {".": {"1.h:2,S": letter(1)}})

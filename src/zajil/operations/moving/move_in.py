@@ -153,7 +153,7 @@ class _Run(Generic[E]):
 
     async def record(self) -> None:
         """Note in the audit trail what was moved."""
-        if not self.report.moved:
+        if self.choice.dry_run or not self.report.moved:
             return
         row, by = self.row, self.context.stamp(self.actor)
 

@@ -71,7 +71,8 @@ async def export_mail(
         )
         await run.all()
     finally:
-        await _record(context, actor, row, target, report)
+        if not choice.dry_run:
+            await _record(context, actor, row, target, report)
     return report
 
 
