@@ -62,6 +62,7 @@ from zajil.store.people.aliases import (
     delete_alias,
     set_targets,
 )
+from zajil.store.people.domains import DomainRow, create_domain, delete_domain
 from zajil.store.people.settings import NewSettings, set_settings
 from zajil.store.repair.check import find_damage
 from zajil.store.restore import messages as restore_module
@@ -545,3 +546,21 @@ def test_open_sessions_hear_of_it_and_browsers_are_not_told(
             command.close_now()
 
     assert asyncio.run(listen()) == 3
+
+
+def test_an_alias_in_a_domain_that_was_removed(
+    store: Store, amal: AccountEntry, back_up: Backup
+) -> None:
+    """It is named, and the account comes back."""
+    store.write_now(create_domain, DomainRow("east.test", 0))
+    alias = parse_address("amal@east.test")
+    store.write_now(create_alias, AliasRow(alias, (parse_address("amal@north.test"),)))
+    source = back_up(amal)
+    store.write_now(delete_alias, alias)
+    store.write_now(delete_account, amal.account_id)
+    store.write_now(delete_domain, "east.test")
+    done = restore(store, source)
+    assert done.account is not None
+    assert done.account.not_restored == (
+        "amal@east.test was an alias of it, and its domain was removed",
+    )

@@ -370,3 +370,21 @@ def test_without_a_provider_there_are_no_such_pages(sqlite_store: Store) -> None
             assert sqlite_store.read_now(lambda conn: find_by_login(conn, "amal")) is not None
 
     asyncio.run(run())
+
+
+def test_an_address_is_verified_by_whoever_names_it(
+    sqlite_store: Store, provider: Provider
+) -> None:
+    """The token says "verified" of no address, and the other answer names one that is not."""
+
+    def forge(claims: dict[str, Any]) -> str:
+        kept = {name: value for name, value in claims.items() if name != "email"}
+        return provider.sign({**kept, "email_verified": True})
+
+    async def scenario(site: Site, provider: Provider) -> None:
+        provider.user, provider.forge = {"sub": "u1", "email": "amal@north.test"}, forge
+        assert (await sign_on(site.browser())).status == 403
+        provider.user = dict(AMAL)
+        assert (await sign_on(site.browser())).status == 303
+
+    play(sqlite_store, provider, scenario)

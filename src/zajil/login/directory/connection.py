@@ -7,12 +7,15 @@ Laws:
   machine. There is no option for anything else (RFC 4513 section 5.1.3).
 - Referrals are not followed: the server that they name would get the password.
 - An answer that is not whole is an error: a limit of the server must not look like fewer people.
+- An answer that does not end is an error, too: it would keep a thread for ever.
 """
 
 from __future__ import annotations
 
 import re
+import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -24,6 +27,12 @@ from zajil.login.tokens import JudgeUnavailable
 
 _PAGE = 500
 """Entries of one page (RFC 2696); Active Directory gives up to 1000."""
+_MOST = 1_000_000
+"""Entries that are read; more are a mistake in the base or the filter."""
+_MOST_EMPTY = 100
+"""Pages without an entry, one after the other."""
+_PATIENCE = 6
+"""A whole answer may take so many times ``directory.timeout``."""
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
 _HERE = ("127.0.0.1", "::1", "localhost")
 
@@ -79,7 +88,9 @@ def open_service(options: DirectoryOptions) -> Any:
         conn = None
         try:
             conn = _connect(ldap3, url, options, options.bind_dn, options.password)
-            if conn.bind():
+            with _limited(conn):
+                is_bound = conn.bind()
+            if is_bound:
                 return conn
             reasons.append(f"{url}: the log-in of directory.bind_dn was refused")
         except (ldap3.core.exceptions.LDAPException, OSError) as error:
@@ -109,7 +120,8 @@ def binds(options: DirectoryOptions, url_of: Any, dn: str, password: str) -> boo
     conn = None
     try:
         conn = _connect(ldap3, url_of.zajil_url, options, dn, password)
-        return bool(conn.bind())
+        with _limited(conn):
+            return bool(conn.bind())
     except ldap3.core.exceptions.LDAPOperationResult as error:
         if error.result in _REFUSALS:
             return False
@@ -151,7 +163,7 @@ def _connect(ldap3: Any, url: str, options: DirectoryOptions, dn: str | None, se
         receive_timeout=max(1, round(seconds)),  # whole seconds: it packs them into a C long
         read_only=True,
     )
-    conn.zajil_url = url
+    conn.zajil_url, conn.zajil_seconds = url, seconds * _PATIENCE
     try:
         conn.open()
         if parts.scheme == "ldap" and not is_local and not conn.start_tls(read_server_info=False):
@@ -193,22 +205,47 @@ def search(conn: Any, base: str, filter_: str, attributes: list[str]) -> Iterato
     """
     ldap3 = load_ldap3()
     cookie: bytes | None = None
+    count = empty = 0
     try:
         while True:
-            conn.search(base, filter_, attributes=attributes, paged_size=_PAGE, paged_cookie=cookie)
+            with _limited(conn):
+                conn.search(
+                    base, filter_, attributes=attributes, paged_size=_PAGE, paged_cookie=cookie
+                )
             result = conn.result
             # The library raises for all results but those of a limit of size or time.
             if result["result"] != 0:
                 raise DirectoryUnavailable(f"cannot search {base}: {result['description']}")
-            for entry in conn.response:
-                if entry["type"] == "searchResEntry":
-                    yield entry["dn"], entry["raw_attributes"]
+            found = [entry for entry in conn.response if entry["type"] == "searchResEntry"]
+            count, empty = count + len(found), 0 if found else empty + 1
+            if count > _MOST or empty > _MOST_EMPTY:
+                raise DirectoryUnavailable(f"the answer does not end: more than {_MOST} entries")
+            for entry in found:
+                yield entry["dn"], entry["raw_attributes"]
             control = (result.get("controls") or {}).get(_PAGED_RESULTS, {})
             cookie = control.get("value", {}).get("cookie")
             if not cookie:
                 return
     except (ldap3.core.exceptions.LDAPException, OSError) as error:
         raise DirectoryUnavailable(f"cannot search {base}: {describe(error)}") from None
+
+
+@contextmanager
+def _limited(conn: Any) -> Iterator[None]:
+    """Break the connection if the whole of an answer takes too long: then the library fails."""
+
+    def interrupt() -> None:
+        with suppress(OSError):
+            # Not that of SSLSocket, which is not for several threads.
+            socket.socket.shutdown(conn.socket, socket.SHUT_RDWR)
+
+    timer = threading.Timer(conn.zajil_seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def close(conn: Any) -> None:

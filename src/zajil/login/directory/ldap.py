@@ -31,8 +31,6 @@ _AWAY_SECONDS = 5.0
 """A directory that did not answer is not asked again for so long: others would wait in vain."""
 _AT_ONCE = 4
 """Passwords of a worker that are checked at a time; as many connections are kept open."""
-_MOST = 1_000_000
-"""Entries that are read; more are a mistake in the base or the filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +54,6 @@ def read_people(options: DirectoryOptions) -> DirectoryPeople:
         disabled = set(_subjects(conn, options, options.disabled_filter))
         admins = _members(conn, options)
         for dn, raw in search(conn, options.base, options.filter, attributes_of(options)):
-            if len(people) + len(left_out) >= _MOST:
-                raise DirectoryUnavailable(f"more than {_MOST} entries match directory.filter")
             person = read_person(dn, raw, options)
             if isinstance(person, UnusableEntry):
                 left_out.append(person)

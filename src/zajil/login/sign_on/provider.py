@@ -7,6 +7,7 @@ itself. Redirects are not followed, proxies of the environment not used, answers
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ from zajil.login.sign_on.id_token import (
 )
 
 _MOST_ANSWER = 1 << 20
+_PATIENCE = 3
+"""A whole answer may take so many times ``sign_on.timeout``."""
 _FRESH_MS = 3_600_000
 """How long configuration and keys are believed."""
 _KEYS_AGAIN_MS = 60_000
@@ -188,7 +191,9 @@ class OpenIdProvider:
         # Security: it must be about the same person (section 5.3.2).
         if status != httpx.codes.OK or answer.get("sub") != claims["sub"]:
             return claims
-        return {**answer, **claims}
+        # Security: whether an address is verified counts for the address beside it alone.
+        kept = {name: value for name, value in claims.items() if name != "email_verified"}
+        return {**answer, **kept}
 
     async def _load_keys(self, *, again: bool) -> dict[str, Any]:
         now_ms = self._clock.now_ms()
@@ -232,13 +237,18 @@ class OpenIdProvider:
     async def _ask(self, method: str, url: str, **how: Any) -> tuple[int, dict[str, Any]]:
         body = bytearray()
         how = {name: value for name, value in how.items() if value is not None}
+        seconds = self._options.timeout_ms / 1000 * _PATIENCE
         try:
-            async with self._client.stream(method, url, **how) as response:
+            # The client has a limit for each part only, and an answer may come byte by byte.
+            async with (
+                asyncio.timeout(seconds),
+                self._client.stream(method, url, **how) as response,
+            ):
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > _MOST_ANSWER:
                         raise ProviderUnavailable("an answer of the provider is too large")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise ProviderUnavailable(f"cannot ask the provider: {error!r}") from None
         try:
             answer = json.loads(body) if body else {}

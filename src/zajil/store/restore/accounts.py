@@ -22,6 +22,7 @@ from zajil.store.people.aliases import (
     create_alias,
     find_alias,
 )
+from zajil.store.people.domains import is_domain
 from zajil.store.people.personal_tables import TABLES, Restore
 from zajil.store.restore.mailboxes import RestoreMailboxes, restore_mailboxes
 from zajil.store.restore.plan import find_target
@@ -174,6 +175,8 @@ def _restore_aliases(
             left.append(f"the alias {name} leads to {targets} now, and was left as it is")
         elif tx.execute(taken).first() is not None:
             left.append(f"{name} was an alias of it, and is the address of an account now")
+        elif not is_domain(tx, was.address.domain):
+            left.append(f"{name} was an alias of it, and its domain was removed")
         elif others:
             targets = ", ".join(one.unicode for one in others)
             left.append(f"the alias {name} is gone; it led to {targets} as well: create it anew")
