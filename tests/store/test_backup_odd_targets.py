@@ -27,7 +27,12 @@ from zajil.store.backup.manifest import (
 from zajil.store.backup.prune import prune_target
 from zajil.store.backup.read import blob_place, choose_snapshot
 from zajil.store.backup.seal import BackupSeal
-from zajil.store.backup.target import DamagedBackup, FolderTarget, TargetUnavailable
+from zajil.store.backup.target import (
+    DamagedBackup,
+    FolderTarget,
+    TargetInUse,
+    TargetUnavailable,
+)
 from zajil.store.backup.verify import BackupFault, BackupVerifier, remove_damaged
 from zajil.store.engine.open import Store
 
@@ -141,3 +146,18 @@ def test_a_fifo_in_the_place_of_an_object(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "zajil-backup")
     with pytest.raises(TargetUnavailable, match="not a file"):
         FolderTarget(tmp_path).get("zajil-backup")
+
+
+def test_a_second_program_leaves_alone_what_the_first_one_writes(
+    filled: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "target"
+    back_up(filled, folder)
+    draft = folder / "objects" / "aa" / ".draft-1"
+    draft.parent.mkdir(exist_ok=True)
+    draft.write_bytes(b"half")
+    with TargetLock(FolderTarget(folder), SystemClock()), pytest.raises(TargetInUse):
+        back_up(filled, folder)
+    assert draft.exists()
+    back_up(filled, folder)
+    assert not draft.exists()

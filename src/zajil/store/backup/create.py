@@ -102,6 +102,7 @@ def create_snapshot(
     write_marker(target, seal)
     with TargetLock(target, clock) as lock, _Holding(store, clock) as hold:
         begun_ms = clock.now_ms()
+        target.tidy()
 
         def beat() -> None:
             lock.renew()

@@ -104,6 +104,13 @@ class BackupTarget(ABC):
             TargetUnavailable: it cannot be made.
         """
 
+    def tidy(self) -> None:  # noqa: B027 (most targets need nothing)
+        """Remove what a crash left half-written; the caller has the lock.
+
+        Raises:
+            TargetUnavailable: it cannot be removed.
+        """
+
 
 class FolderTarget(BackupTarget):
     """A folder of this machine, or of one that is mounted here."""
@@ -113,15 +120,21 @@ class FolderTarget(BackupTarget):
         self.place = f"the folder {folder}"
 
     def prepare(self) -> None:
-        """Create the folder, for its owner alone, and remove what a crash left half-written."""
+        """Create the folder, for its owner alone."""
         try:
             if not self._folder.is_dir():
                 self._folder.mkdir(parents=True, mode=0o700)
                 _sync(self._folder.parent)
-            for draft in self._folder.rglob(f"{_DRAFT}*"):
-                draft.unlink(missing_ok=True)
         except OSError as error:
             raise self._failed("create or write", self._folder, error) from error
+
+    def tidy(self) -> None:
+        """Remove drafts; not those of a lock, which another program may be trying to take."""
+        try:
+            for draft in self._folder.glob(f"*/**/{_DRAFT}*"):
+                draft.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failed("write", self._folder, error) from error
 
     def put(self, name: str, content: bytes) -> None:
         """Write a file under another name, wait for the disk, then give it its name."""
