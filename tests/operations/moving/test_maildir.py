@@ -238,3 +238,13 @@ def test_changed_flags_are_written_to_the_file(amal: Store, tmp_path: Path) -> N
     (second,) = (tmp_path / "out/cur").iterdir()
     assert second.name == first.name + "Sa"
     assert (tmp_path / "out/dovecot-keywords").read_text() == "0 todo\n"
+
+
+def test_two_folders_with_one_name(amal: Store, tmp_path: Path) -> None:
+    """Messages in them whose files have the same name are two messages."""
+    folders = {".Work.Offers": {"1.x:2,": letter(1)}, "Work/Offers": {"1.x:2,": letter(2)}}
+    path = make_maildir(tmp_path / "m", {".": {}, **folders})
+    assert move_in(amal, MaildirSource(path)).moved == 2
+    again = move_in(amal, MaildirSource(path))
+    assert (again.moved, again.known) == (0, 2)
+    assert len(held(amal)["Work/Offers"]) == 2

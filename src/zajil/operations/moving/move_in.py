@@ -141,10 +141,14 @@ class _Run(Generic[E]):
                 self.report.leave_out(pattern, "the source has no such mailbox")
         roles = {} if self.choice.prefix else _choose_roles(wanted)
         self._total = sum([box.work for box in wanted])
+        names: set[str] = set()
         for box in wanted:
             self.report.mailboxes += 1
+            # Two may have one name here, and messages with the same keys in them.
+            known_as = f"{box.name} ({box.place})" if box.name in names else box.name
+            names.add(box.name)
             try:
-                await self._mailbox(box, roles.get(box.name))
+                await self._mailbox(box, roles.get(box.name), known_as)
             except (Unreadable, TooManyMailboxes, NoSuchMailbox) as error:
                 self.report.leave_out(box.name, str(error))
             except (OverQuota, MailboxIsFull, StoreFull, NoSource) as error:
@@ -163,8 +167,9 @@ class _Run(Generic[E]):
 
         await self.context.change(work)
 
-    async def _mailbox(self, box: SourceMailbox, role: str | None) -> None:
-        origin = origin_of(self.row.account_id, self.source.identity, box.name)
+    async def _mailbox(self, box: SourceMailbox, role: str | None, known_as: str) -> None:
+        known_as = known_as.encode("utf-8", "backslashreplace").decode("utf-8")
+        origin = origin_of(self.row.account_id, self.source.identity, known_as)
         filing = Importer(
             context=self.context,
             origin=origin,
