@@ -68,7 +68,9 @@ def create(
         print_json({"snapshot": done.name, **facts_of(done.manifest)})
     else:
         manifest = done.manifest
-        print(f"snapshot {done.name}")
+        backup = configuration.backup
+        secrecy = "not encrypted" if backup.key_file is None else "encrypted"
+        print(f"snapshot {done.name} in {backup.target}, {secrecy}")
         print(
             f"{spell_count(manifest.accounts, 'account')}, "
             f"{spell_count(manifest.messages, 'message')}, "

@@ -230,6 +230,8 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
                 for row, identity in shown.accounts
             ],
         )
+        if not read_configuration(context).directory.urls:
+            print("directory.urls is not set: accounts are compared with no directory")
         last = "never" if state is None or not state.done_ms else spell_time(state.done_ms)
         print(f"compared with the directory: {last}")
         if problem:

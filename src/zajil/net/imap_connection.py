@@ -229,7 +229,8 @@ class ImapConnection:
             wrapped = endpoint.context.wrap_socket(self._socket, server_hostname=endpoint.host)
         except ssl.SSLCertVerificationError as error:
             raise CannotConnect(
-                f"the certificate of {_name(endpoint)} is not valid: {error.verify_message}"
+                f"the certificate of {_name(endpoint)} is not valid: {error.verify_message} (to "
+                "accept it anyway, give its fingerprint with --certificate-sha256)"
             ) from None
         except (OSError, ValueError) as error:
             raise ConnectionLost(f"TLS with {_name(endpoint)} failed: {error}") from None
