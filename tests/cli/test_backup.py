@@ -25,6 +25,8 @@ def test_back_up_and_restore_everything(run: Run, server: Path, tmp_path: Path) 
     before = run("account", "list")[1]
     assert run("backup", "create")[0] == 2
     assert run("backup", "list", "--target", target)[0] == 1
+    status, _, err = run("backup", "create", "--target", str(server.parent / "data" / "backup"))
+    assert (status, "is in the data folder" in err) == (2, True)
     status, out, err = run("backup", "create", "--target", target)
     assert (status, err) == (0, "")
     assert "accounts, 5 messages" in out

@@ -38,7 +38,7 @@ from zajil.store.engine.spill import write_whole
 
 
 class NoBackupTarget(Invalid):
-    """It is not configured where backups go."""
+    """It is not configured where backups go, or they cannot go there."""
 
 
 @value_class(frozen=True, slots=True)
@@ -110,13 +110,15 @@ def create_backup(
         progress: told of the bytes that are done, and of all.
 
     Raises:
-        NoBackupTarget, BadKey, WrongKey, TargetUnavailable, TargetInUse: as ``open_backups`` and
+        NoBackupTarget: no target is configured, or it is in the data folder.
+        BadKey, WrongKey, TargetUnavailable, TargetInUse: as ``open_backups`` and
             ``create_snapshot``.
         WrongUser, StoreUnavailable: as ``open_admin_store``.
     """
     # As whoever runs this: root may read what the user of the server may not.
     files, unread = read_files(configuration, file)
     backups = open_backups(configuration.backup)
+    _require_other_place(configuration)
     _make_folder(configuration)
     place = configuration.backup.target or ""
     with open_admin_store(configuration) as store:
@@ -160,6 +162,23 @@ def last_backup(configuration: Configuration) -> BackupRun | None:
         return None
     with open_admin_store(configuration) as store:
         return store.read_now(lambda conn: load_run(conn, place))
+
+
+def _require_other_place(configuration: Configuration) -> None:
+    """Refuse a target in the data folder: what destroys the store would destroy its backups.
+
+    Raises:
+        NoBackupTarget: it is there.
+    """
+    place, data_dir = configuration.backup.target, configuration.server.data_dir
+    if place is None or is_s3(place):
+        return
+    if not Path(place).resolve().is_relative_to(data_dir.resolve()):
+        return
+    raise NoBackupTarget(
+        f"{place} is in the data folder: whatever destroys the store would destroy its backups; "
+        "use another disk, another machine or S3"
+    )
 
 
 def _make_folder(configuration: Configuration) -> None:

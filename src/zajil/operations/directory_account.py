@@ -41,6 +41,7 @@ from zajil.store.people.aliases import (
     delete_alias,
     find_alias,
 )
+from zajil.store.people.domain_admins import administered_by
 from zajil.store.people.identities import (
     LDAP,
     Identity,
@@ -104,6 +105,7 @@ def follow(
     row = get_account(tx, identity.account_id)
     if row is None:
         raise NoSuchAccount(f"account does not exist: {identity.account_id}")
+    person = person.keeping(row.address)
     if row.address != person.address:
         row = _rename(tx, person, row, identity, by, events)
     _set_profile(tx, person, row, by, done, events)
@@ -143,8 +145,8 @@ def _begin(
         raise AddressInUse(f"{address.unicode} is an alias of this server")
     row = find_by_login(tx, address.key)
     if row is not None:
-        if row.admin:
-            # Security: the directory must not get at an account that may change everything.
+        if row.admin or administered_by(tx, row.account_id):
+            # Security: the directory must not get at an account that may change others.
             raise AddressInUse(
                 f"{address.unicode} is an administrator with a password of its own here"
             )

@@ -242,6 +242,7 @@ def _is_due(
     row = None if one is None else rows.get(one.account_id)
     if one is None or row is None:
         return not person.is_disabled
+    person = person.keeping(row.address)
     wanted = replace(
         row,
         address=person.address,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zajil.config.options_directory import DirectoryOptions
 from zajil.core.address import Address, BadAddress, parse_address
@@ -35,6 +35,16 @@ class DirectoryPerson:
     is_disabled: bool = False
     is_admin: bool | None = None
     """``None``: the directory does not say."""
+    equals: tuple[Address, ...] = ()
+    """Those of ``aliases`` that are values of the same attribute as ``address``: a directory
+    promises no order of them (RFC 4511 section 4.1.7)."""
+
+    def keeping(self, address: Address) -> DirectoryPerson:
+        """Return the person with this address of an account, if it is as good as the first one."""
+        if address not in self.equals:
+            return self
+        keys = {one.key: one for one in (*self.aliases, self.address) if one != address}
+        return replace(self, address=address, aliases=tuple(keys[key] for key in sorted(keys)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +86,9 @@ def read_person(
     if not subject:
         return UnusableEntry(dn, f"it has no {options.id_attribute}")
     texts = _Texts(values)
-    address = None
-    for text in texts.all(options.address_attribute):
-        address = address or _address(text, options)
-    if address is None:
+    found = [_address(text, options) for text in texts.all(options.address_attribute)]
+    addresses = [one for one in found if one is not None]
+    if not addresses:
         first = texts.first(options.address_attribute)
         reason = f"{first}: not an address in directory.domains" if first else "it has no address"
         return UnusableEntry(dn, reason, subject)
@@ -90,8 +99,11 @@ def read_person(
         except ValueError:
             return UnusableEntry(dn, f"{first_quota}: not a quota", subject)
     name = texts.first(options.name_attribute) or texts.first("cn")
+    address = addresses[0]
     aliases = (_alias(text, options) for text in texts.all(options.alias_attribute))
-    others = {one.key: one for one in aliases if one is not None and one.key != address.key}
+    others = {
+        one.key: one for one in (*addresses, *aliases) if one is not None and one.key != address.key
+    }
     return DirectoryPerson(
         subject=subject,
         dn=dn,
@@ -100,6 +112,7 @@ def read_person(
         login=_login(texts.first(options.login_attribute)),
         display_name=_display_name(name),
         quota=quota,
+        equals=tuple(one for one in addresses[:_MOST_ALIASES] if one.key != address.key),
     )
 
 
