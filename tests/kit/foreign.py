@@ -26,6 +26,7 @@ PACKAGES = {
     "fetchmail": "fetchmail",
     "firefox-esr": "firefox-esr",
     "fish": "fish",
+    "glewlwyd": "glewlwyd",
     "haproxy": "haproxy",
     "interimap": "interimap",
     "lintian": "lintian",

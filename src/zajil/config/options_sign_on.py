@@ -40,7 +40,8 @@ class SignOnOptions(Options):
     client_secret: Secret | None = Field(
         None,
         examples=["correct horse"],
-        description="Client secret of this server at the provider; better { file = PATH }.",
+        description="Client secret of this server at the provider; better { file = PATH }. Some "
+        "providers accept only a-z, A-Z and 0-9 in it.",
     )
     ca_file: FilePath | None = Field(
         None,

@@ -152,10 +152,14 @@ class OpenIdProvider:
         }
         secret, auth = self._options.client_secret or "", None
         methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-        if isinstance(methods, list) and "client_secret_basic" not in methods:
+        name, quoted = _form_quoted(self._client_id), _form_quoted(secret)
+        # Some servers do not decode what the header quotes, such as Glewlwyd 2.7.
+        is_plain = (name, quoted) == (self._client_id, secret)
+        knows = methods if isinstance(methods, list) else ["client_secret_basic"]
+        if "client_secret_basic" not in knows or ("client_secret_post" in knows and not is_plain):
             form |= {"client_id": self._client_id, "client_secret": secret}
         else:
-            auth = httpx.BasicAuth(_form_quoted(self._client_id), _form_quoted(secret))
+            auth = httpx.BasicAuth(name, quoted)
         status, answer = await self._ask("POST", url, data=form, auth=auth)
         if status in (400, 401):
             # RFC 6749 section 5.2: the code was used before, is too old, or not ours.
