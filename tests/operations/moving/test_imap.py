@@ -11,6 +11,7 @@ import pytest
 from kit.moving import AT_MS, crlf, held, letter, make_maildir, move_in, move_out
 from kit.odd_imap_server import Odd, serving
 from kit.store import make_account, open_test_store
+from zajil.net import imap_client
 from zajil.operations.moving.imap_source import ImapSource
 from zajil.operations.moving.imap_target import ImapTarget
 from zajil.operations.moving.maildir import MaildirSource
@@ -178,8 +179,9 @@ def test_answers_that_are_cut(amal: Store) -> None:
         assert move_in(amal, ImapSource(account)).moved == 1
 
 
-def test_answers_without_end(amal: Store) -> None:
+def test_answers_without_end(amal: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also those without a byte in them are counted: memory is bounded."""
-    odd = Odd({"INBOX": letters(1)}, greeting=b"* OK odd\r\n" + b"* \r\n" * 4_000_000)
+    monkeypatch.setattr(imap_client, "_MAX_ANSWER", 1 << 20)
+    odd = Odd({"INBOX": letters(1)}, greeting=b"* OK odd\r\n" + b"* \r\n" * 40_000)
     with serving(odd) as account, pytest.raises(NoSource, match="too much at once"):
         ImapSource(account)
