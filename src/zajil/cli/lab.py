@@ -31,6 +31,15 @@ def lab(
             "the tests. Default: SQLite."
         ),
     ] = None,
+    nodes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=5,
+            help="Number of servers of the first domain, behind a TCP balancer. More than one "
+            "need --database.",
+        ),
+    ] = 1,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,6 +68,7 @@ def lab(
         more_accounts=accounts,
         workers=workers,
         database=database,
+        nodes=nodes,
         overrides=overrides or (),
         as_json=as_json,
         send=send,

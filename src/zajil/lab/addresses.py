@@ -22,11 +22,18 @@ from zajil.core.service import Service
 
 LOOPBACK = IPv4Address("127.0.0.1")
 _FIRST = IPv4Address("127.1.0.1")
+_FIRST_NODE = IPv4Address("127.1.0.11")
 # Below the range from which systems take ports for outgoing connections (32768 and 49152 up), so
 # that no connection of the lab's own can sit on the port between our look and the server's bind.
 _BLOCKS = range(20_000, 32_000, 100)
 
-_SERVICES = {
+METRICS = "metrics"
+"""``listen.metrics``, with ``/ready``."""
+MOST_NODES = 5
+"""Nodes of a domain: so many ports for pages are free in their block."""
+_MOST_SHARING = 3
+
+_SERVICES: Mapping[str, int] = {
     Service.POP3: 10,
     Service.LMTP: 20,
     Service.SMTP: 25,
@@ -36,6 +43,7 @@ _SERVICES = {
     Service.SUBMISSION: 87,
     Service.IMAPS: 93,
     Service.POP3S: 96,
+    METRICS: 30,
 }
 """Place of each service in the block. The next two belong to the other domains, where they share
 one address: the pages, or all services."""
@@ -62,7 +70,25 @@ class NoFreePort(Unavailable):
 
 def own_addresses(count: int) -> tuple[IPv4Address, ...] | None:
     """Return an address for each domain, or ``None`` where only 127.0.0.1 can be bound."""
-    addresses = tuple(_FIRST + number for number in range(count))
+    return _addresses(_FIRST, count)
+
+
+def node_addresses(count: int) -> tuple[IPv4Address, ...] | None:
+    """Return an address for each node of a domain, then the balancer's own, or ``None``.
+
+    Raises:
+        NoFreePort: there is only 127.0.0.1, and its ports are not enough.
+    """
+    addresses = _addresses(_FIRST_NODE, count + 1)
+    if addresses is None and count > _MOST_SHARING:
+        raise NoFreePort(
+            f"only 127.0.0.1 can be used on this system: start at most {_MOST_SHARING} nodes"
+        )
+    return addresses
+
+
+def _addresses(first: IPv4Address, count: int) -> tuple[IPv4Address, ...] | None:
+    addresses = tuple(first + number for number in range(count))
     for address in addresses:
         with socket.socket() as sock:
             try:

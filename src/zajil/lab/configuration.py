@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from zajil.config.load import apply_override, load_configuration
 from zajil.config.toml_text import toml_value
 from zajil.core.service import MAIL_SERVICES, Service
-from zajil.lab.addresses import LOOPBACK, LabPlace
+from zajil.lab.addresses import LOOPBACK, METRICS, LabPlace
 from zajil.lab.ca import CertificateFiles
 from zajil.lab.domains import ECHO_LOGIN, DomainPlan
 
@@ -27,21 +28,43 @@ class LabSurroundings:
     """Host to ADDRESS:PORT; empty where each domain has an address of its own."""
 
 
+@dataclass(frozen=True, slots=True)
+class NodePlace:
+    """Where one of several nodes of a domain listens, behind the balancer."""
+
+    own: LabPlace
+    balancer: IPv4Address | None
+    """Its connections begin with a PROXY header; ``None``: it sends none."""
+
+
 def server_options(
-    plan: DomainPlan, place: LabPlace, store_url: str, lab: LabSurroundings
+    plan: DomainPlan,
+    place: LabPlace,
+    store_url: str,
+    lab: LabSurroundings,
+    node: NodePlace | None = None,
 ) -> dict[str, Any]:
     """Return the options of one server, as its file says them.
 
     What differs from a real installation is here and nowhere else: ports, the lab's name server
     and authority, no limits that count per peer address, because all peers of a lab share few
     addresses, and none on what an account sends, because a lab is there to send much.
+
+    Args:
+        plan: the domain.
+        place: where the world reaches it.
+        store_url: of the domain.
+        lab: what all servers share.
+        node: where this server listens, if it is one of several.
     """
     address = str(place.address)
-    listen = {name: [f"{address}:{place.ports[name]}"] for name in MAIL_SERVICES}
-    return {
+    own = node.own if node else place
+    services = [*MAIL_SERVICES, METRICS] if node else MAIL_SERVICES
+    listen = {name: [f"{own.address}:{own.ports[name]}"] for name in services}
+    options: dict[str, Any] = {
         "server": {"hostname": plan.hostname, "data_dir": "data", "workers": lab.workers},
         "store": {"url": store_url},
-        "listen": {**listen, Service.WEB: [f"{LOOPBACK}:{place.ports[Service.WEB]}"]},
+        "listen": {**listen, Service.WEB: [f"{LOOPBACK}:{own.ports[Service.WEB]}"]},
         "tls": {
             "certificate": "certificate.pem",
             "key": "key.pem",
@@ -69,6 +92,12 @@ def server_options(
         "mail": {"echo_accounts": [f"{ECHO_LOGIN}@{plan.ascii_domain}"]},
         "web": {"cookie_name": f"zajil_{plan.label}"},
     }
+    if node is not None:
+        # A file of one node is out of the others' reach.
+        options["store"]["inline_limit"] = "1GiB"
+        if node.balancer is not None:
+            options["net"] = {"proxy_peers": [str(node.balancer)]}
+    return options
 
 
 def write_configuration(

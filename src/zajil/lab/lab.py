@@ -1,21 +1,33 @@
-"""Start and stop of the lab: name server, authority, and one server process for each domain."""
+"""Start and stop of the lab: name server, authority, and one server process for each domain.
+
+The first domain can have several, its nodes, behind a balancer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import repeat
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zajil.config.load import load_configuration
-from zajil.core.service import MAIL_SERVICES, Service
-from zajil.lab.addresses import LOOPBACK, LabPlace, PortBlock, own_addresses
+from zajil.core.service import Service
+from zajil.lab.addresses import (
+    LOOPBACK,
+    METRICS,
+    LabPlace,
+    PortBlock,
+    node_addresses,
+    own_addresses,
+)
+from zajil.lab.balancer import BalancedNode, Balancer
 from zajil.lab.ca import CertificateAuthority, now
 from zajil.lab.configuration import (
     LabSurroundings,
+    NodePlace,
     certificate_files,
     server_options,
     write_configuration,
@@ -25,9 +37,11 @@ from zajil.lab.dns_server import DnsServer
 from zajil.lab.domains import DomainPlan, lab_domains
 from zajil.lab.keys import LabKeys
 from zajil.lab.people import make_people
+from zajil.lab.running import RunningDomain, describe_domain, running_node, web_address
 from zajil.lab.server import DomainServer
 from zajil.lab.state import LabState
 from zajil.lab.zones import MailHost, lab_zones
+from zajil.store.engine.folder import make_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +58,8 @@ class LabOptions:
     """URL of a PostgreSQL server, ``embedded``, or ``None`` for SQLite."""
     overrides: tuple[str, ...] = ()
     """``KEY=VALUE`` for the configuration of every domain."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunningDomain:
-    """One domain whose server answers."""
-
-    plan: DomainPlan
-    server: DomainServer
-    services: Mapping[str, str]
-    """``smtp`` to ``127.1.0.1:PORT``; what does not exist is not there."""
-    web: str | None
-    """``http://localhost:PORT/``."""
-    pid: int
-    """Of the supervisor."""
-    passwords: Mapping[str, str]
-    """By log-in name."""
+    nodes: int = 1
+    """Servers of the first domain; several of them need PostgreSQL."""
 
 
 class Lab:
@@ -70,7 +70,7 @@ class Lab:
 
         Args:
             options: what was asked for.
-            servers: one for each of ``lab_domains``.
+            servers: one for each node of the first domain, and for each other domain.
         """
         self.options = options
         self.domains: tuple[RunningDomain, ...] = ()
@@ -84,6 +84,10 @@ class Lab:
         self._database: LabDatabase | None = None
         self._servers = servers
         self._ports: PortBlock | None = None
+        self._node_ports: PortBlock | None = None
+        self._node_places: tuple[NodePlace, ...] = ()
+        """Empty, if the first domain has one server."""
+        self._balancers: list[Balancer] = []
         self._preparing = asyncio.Lock()
 
     @property
@@ -109,6 +113,7 @@ class Lab:
         )
         self._state.port_block = self._ports.first
         places = self._ports.places
+        self._reserve_nodes()
         self._dns = DnsServer(lab_zones(self._mail_hosts(places), LOOPBACK), self._keys.find)
         await self._dns.start(port=self._ports.dns)
         self._database = await asyncio.to_thread(
@@ -118,7 +123,12 @@ class Lab:
             self._dns.address, self.ca_file, self.options.workers, self._port_table(places)
         )
         urls = [self._database.store_url(plan, self._state.schema_prefix) for plan in self._plans]
-        starts = map(self._start_domain, self._plans, self._servers, places, urls, repeat(lab))
+        first, *others = self._plans
+        nodes = len(self._servers) - len(others)
+        starts = [self._start_domain(first, self._servers[:nodes], places[0], urls[0], lab)]
+        for number, plan in enumerate(others, start=1):
+            server = self._servers[nodes + number - 1]
+            starts.append(self._start_domain(plan, [server], places[number], urls[number], lab))
         # All of them end before one's failure is told, so that `stop` finds every server.
         started = await asyncio.gather(*starts, return_exceptions=True)
         self._state.save()
@@ -129,14 +139,16 @@ class Lab:
 
     async def stop(self) -> None:
         """End all servers, then the name server and the database. Never raises on half a start."""
+        await asyncio.gather(*(balancer.close() for balancer in self._balancers))
         await asyncio.gather(*(server.stop() for server in self._servers))
         if self._dns is not None:
             await self._dns.close()
         self._keys.close()
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
-        if self._ports is not None:
-            self._ports.close()
+        for ports in (self._ports, self._node_ports):
+            if ports is not None:
+                ports.close()
 
     def describe(self) -> dict[str, Any]:
         """Return the object of the JSON line."""
@@ -145,14 +157,29 @@ class Lab:
             "ca_file": str(self.ca_file),
             "data_dir": str(self.options.folder),
             **({Service.WEB: self.web} if self.web else {}),
-            "domains": [_describe(running) for running in self.domains],
+            "domains": [describe_domain(running) for running in self.domains],
         }
 
+    def _reserve_nodes(self) -> None:
+        count = self.options.nodes
+        if count == 1:
+            return
+        addresses = node_addresses(count)
+        own = addresses[:-1] if addresses else None
+        self._node_ports = PortBlock(own, count, secrets.randbelow, self._state.node_port_block)
+        self._state.node_port_block = self._node_ports.first
+        balancer = addresses[-1] if addresses else None
+        self._node_places = tuple(NodePlace(place, balancer) for place in self._node_ports.places)
+
     def _mail_hosts(self, places: Sequence[LabPlace]) -> list[MailHost]:
-        return [
+        hosts = [
             MailHost(plan.ascii_domain, plan.hostname, place.address)
             for plan, place in zip(self._plans, places, strict=True)
         ]
+        own = tuple(place.own.address for place in self._node_places)
+        if LOOPBACK not in own:
+            hosts[0] = replace(hosts[0], nodes=own)
+        return hosts
 
     def _port_table(self, places: Sequence[LabPlace]) -> dict[str, str]:
         if len({place.smtp_port for place in places}) == 1:
@@ -165,73 +192,109 @@ class Lab:
     async def _start_domain(
         self,
         plan: DomainPlan,
-        server: DomainServer,
+        servers: Sequence[DomainServer],
         place: LabPlace,
         store_url: str,
         lab: LabSurroundings,
     ) -> RunningDomain:
-        folder = self.options.folder / plan.ascii_domain
-        options = server_options(plan, place, store_url, lab)
+        nodes = self._node_places if len(servers) > 1 else (None,)
         # One after the other: Alembic migrates one store of a process at a time. The servers of
         # those that are ready start meanwhile.
         async with self._preparing:
-            file = await asyncio.to_thread(self._prepare, plan, place, folder, options)
-        ready = await server.start(plan.domain, file, folder / "server.log")
-        return self._running(plan, server, ready)
+            files = [
+                await asyncio.to_thread(self._prepare, plan, place, store_url, lab, number, node)
+                for number, node in enumerate(nodes, start=1)
+            ]
+        starts = [
+            server.start(plan.domain, file, file.with_name("server.log"))
+            for server, file in zip(servers, files, strict=True)
+        ]
+        started = await asyncio.gather(*starts, return_exceptions=True)
+        ready = []
+        for result in started:
+            if isinstance(result, BaseException):
+                raise result
+            ready.append(result)
+        running = tuple(
+            running_node(f"node{number}", server, said)
+            for number, (server, said) in enumerate(zip(servers, ready, strict=True), start=1)
+        )
+        services, web, balancer = running[0].services, running[0].web, None
+        if len(servers) > 1:
+            listen = _services_of(place, [*services, *([Service.WEB] if web else [])])
+            balancer = await self._start_balancer(plan, listen)
+            services = {name: f"{host}:{port}" for name, (host, port) in listen.items()}
+            web = web_address(listen[Service.WEB][1]) if web else None
+            services.pop(Service.WEB, None)
+        return RunningDomain(
+            plan=plan,
+            nodes=running,
+            services=services,
+            web=web,
+            passwords=self._passwords(plan),
+            balancer=balancer,
+        )
+
+    async def _start_balancer(
+        self, plan: DomainPlan, listen: Mapping[str, tuple[str, int]]
+    ) -> Balancer:
+        nodes = [
+            BalancedNode(
+                f"node{number}",
+                _services_of(node.own, listen),
+                (str(node.own.address), node.own.ports[METRICS]),
+            )
+            for number, node in enumerate(self._node_places, start=1)
+        ]
+        balancer = Balancer(nodes, self._node_places[0].balancer, _tell_of(plan))
+        self._balancers.append(balancer)
+        await balancer.start(listen, headerless=frozenset({Service.WEB}))
+        return balancer
 
     def _prepare(
-        self, plan: DomainPlan, place: LabPlace, folder: Path, options: Mapping[str, Any]
+        self,
+        plan: DomainPlan,
+        place: LabPlace,
+        store_url: str,
+        lab: LabSurroundings,
+        number: int,
+        node: NodePlace | None,
     ) -> Path:
         """Write configuration and certificate, fill the store; give the configuration."""
+        folder = self.options.folder / plan.ascii_domain
         folder.mkdir(mode=0o700, exist_ok=True)
+        if node is not None:
+            folder /= f"node{number}"
+            folder.mkdir(mode=0o700, exist_ok=True)
         file = folder / "zajil.toml"
+        options = server_options(plan, place, store_url, lab, node)
         title = f"{plan.domain} in the lab; written anew at each start."
         write_configuration(file, options, self.options.overrides, title)
         names = [plan.hostname, plan.ascii_domain, "localhost"]
-        own = dict.fromkeys([place.address, LOOPBACK])
-        self._authority.certificate(certificate_files(folder), names, list(own))
+        own = [place.address, *([node.own.address] if node else []), LOOPBACK]
+        self._authority.certificate(certificate_files(folder), names, list(dict.fromkeys(own)))
         configuration = load_configuration(file)
-        make_people(configuration, plan, self._passwords(plan))
-        self._keys.add(plan.ascii_domain, configuration)
+        if number == 1:
+            make_people(configuration, plan, self._passwords(plan))
+            self._keys.add(plan.ascii_domain, configuration)
+        make_folder(configuration.server.data_dir)
         return file
-
-    def _running(
-        self, plan: DomainPlan, server: DomainServer, ready: Mapping[str, Any]
-    ) -> RunningDomain:
-        services: dict[str, str] = {
-            name: ready[name][0] for name in MAIL_SERVICES if ready.get(name)
-        }
-        web = ready.get(Service.WEB)
-        return RunningDomain(
-            plan=plan,
-            server=server,
-            services=services,
-            # Passkeys refuse bare addresses: the name, though it is only 127.0.0.1.
-            web=f"http://localhost:{web[0].rpartition(':')[2]}/" if web else None,
-            pid=ready["pid"],
-            passwords=self._passwords(plan),
-        )
 
     def _passwords(self, plan: DomainPlan) -> dict[str, str]:
         return {who.login: self._state.password(who.password_name) for who in plan.accounts}
 
 
-def _describe(running: RunningDomain) -> dict[str, Any]:
-    plan = running.plan
+def _services_of(place: LabPlace, names: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """Return where services of a place listen: the pages on 127.0.0.1."""
     return {
-        "domain": plan.domain,
-        "ascii_domain": plan.ascii_domain,
-        **running.services,
-        **({Service.WEB: running.web} if running.web else {}),
-        "config": str(running.server.configuration),
-        "pid": running.pid,
-        "accounts": [
-            {
-                "address": who.address.unicode,
-                "login": who.login,
-                "password": running.passwords[who.login],
-                "admin": who.admin,
-            }
-            for who in plan.accounts
-        ],
+        name: (str(LOOPBACK if name == Service.WEB else place.address), place.ports[name])
+        for name in names
     }
+
+
+def _tell_of(plan: DomainPlan) -> Callable[[str, bool], None]:
+    def tell(name: str, is_in: bool) -> None:
+        what = "is ready: it gets connections" if is_in else "is not ready: it gets no connections"
+        sys.stderr.write(f"zajil lab: {name} of {plan.domain} {what}\n")
+
+    return tell

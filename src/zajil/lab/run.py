@@ -23,7 +23,8 @@ from zajil.lab.addresses import NoFreePort
 from zajil.lab.database import NoDatabase
 from zajil.lab.domains import lab_domains
 from zajil.lab.journeys import LabJourneys
-from zajil.lab.lab import Lab, LabOptions, RunningDomain
+from zajil.lab.lab import Lab, LabOptions
+from zajil.lab.running import RunningDomain, RunningNode
 from zajil.lab.send import send_messages
 from zajil.lab.server import DomainServer, ServerFailed
 from zajil.lab.state import TEMPORARY_PREFIX, LabInUse, locked_folder, remove_abandoned
@@ -42,6 +43,7 @@ class LabRequest:
     more_accounts: int = 0
     workers: int = 2
     database: str | None = None
+    nodes: int = 1
     overrides: Sequence[str] = ()
     as_json: bool = False
     send: bool = False
@@ -55,8 +57,10 @@ def run_lab(request: LabRequest) -> int:
     Returns:
         The exit status: 0 done, 1 it could not be done, 2 an option is wrong.
     """
+    if request.nodes > 1 and request.database is None:
+        return _fail("--nodes needs PostgreSQL: add --database embedded, or the URL of a server", 2)
     # Before there are threads, an event loop, locked files.
-    servers = [DomainServer() for _ in lab_domains()]
+    servers = [DomainServer() for _ in range(len(lab_domains()) - 1 + request.nodes)]
     with ExitStack() as stack:
         folder = request.folder
         if folder is None:
@@ -72,6 +76,7 @@ def run_lab(request: LabRequest) -> int:
                 workers=request.workers,
                 database=request.database,
                 overrides=tuple(request.overrides),
+                nodes=request.nodes,
             )
             return asyncio.run(_run(Lab(options, servers), request))
         except BadConfiguration as error:
@@ -107,7 +112,11 @@ async def _run(lab: Lab, request: LabRequest) -> int:
             print_summary(lab, Console())
         if request.send:
             return await _send(lab, journeys, to_stderr=request.as_json)
-        deaths = [asyncio.create_task(_report_death(running)) for running in lab.domains]
+        deaths = [
+            asyncio.create_task(_report_death(running, node))
+            for running in lab.domains
+            for node in running.nodes
+        ]
         await end
         for task in deaths:
             task.cancel()
@@ -147,13 +156,13 @@ async def _send(lab: Lab, journeys: LabJourneys, *, to_stderr: bool) -> int:
     return 0 if arrived else 1
 
 
-async def _report_death(running: RunningDomain) -> None:
-    status = await running.server.wait()
-    _fail(
-        f"the server of {running.plan.domain} has ended (exit status {status}); "
-        f"see {running.server.log}",
-        status,
-    )
+async def _report_death(running: RunningDomain, node: RunningNode) -> None:
+    status = await node.server.wait()
+    who = f"{node.name} of {running.plan.domain}" if running.several else running.plan.domain
+    _fail(f"the server of {who} has ended (exit status {status}); see {node.server.log}", status)
+    if running.several:
+        command = f"zajil --config {node.server.configuration} serve"
+        _fail(f"to start it again: {command}", status)
 
 
 def _fail(text: str, status: int) -> int:

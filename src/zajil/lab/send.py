@@ -18,7 +18,7 @@ from rich.console import Console
 from zajil.core.address import Address
 from zajil.core.service import Service
 from zajil.lab.journeys import Half, LabJourneys
-from zajil.lab.lab import RunningDomain
+from zajil.lab.running import RunningDomain
 from zajil.tracking.story import tell_story
 
 _WAIT_SECONDS = 60.0

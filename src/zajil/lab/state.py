@@ -50,12 +50,24 @@ class LabState:
     @property
     def port_block(self) -> int | None:
         """The first port of the block of the last start; ``None``: there was none."""
-        block = self._data.get("port_block")
-        return block if isinstance(block, int) else None
+        return self._number("port_block")
 
     @port_block.setter
     def port_block(self, first: int) -> None:
         self._data["port_block"] = first
+
+    @property
+    def node_port_block(self) -> int | None:
+        """The block of the nodes, as ``port_block``."""
+        return self._number("node_port_block")
+
+    @node_port_block.setter
+    def node_port_block(self, first: int) -> None:
+        self._data["node_port_block"] = first
+
+    def _number(self, name: str) -> int | None:
+        number = self._data.get(name)
+        return number if isinstance(number, int) else None
 
     def password(self, name: str) -> str:
         """Return the password kept under a name, a new one if there is none."""

@@ -29,7 +29,14 @@ def print_summary(lab: Lab, console: Console) -> None:
         for name, address in {Service.WEB: running.web, **running.services}.items():
             if address:
                 console.print(f"  {name:<12} {address}", highlight=False)
-        console.print(f"  {'config':<12} {running.server.configuration}", highlight=False)
+        for node in running.several:
+            console.print(f"  {node.name} (PID {node.pid})", highlight=False)
+            for name, address in {Service.WEB: node.web, **node.services}.items():
+                if address:
+                    console.print(f"    {name:<12} {address}", highlight=False)
+            console.print(f"    {'config':<12} {node.server.configuration}", highlight=False)
+        if not running.several:
+            console.print(f"  {'config':<12} {running.server.configuration}", highlight=False)
     console.print()
     console.print(f"authority    {lab.ca_file}", highlight=False)
     console.print("Press Ctrl-C to stop the lab.")

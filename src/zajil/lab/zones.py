@@ -46,6 +46,15 @@ class MailHost:
     name: str
     """``mx.north.test``."""
     address: IPv4Address
+    nodes: tuple[IPv4Address, ...] = ()
+    """``node1.mx.north.test`` and so on, if several servers stand behind the host."""
+
+    @property
+    def node_names(self) -> tuple[tuple[str, IPv4Address], ...]:
+        """Name and address of each node."""
+        return tuple(
+            (f"node{number}.{self.name}", one) for number, one in enumerate(self.nodes, start=1)
+        )
 
 
 def lab_zones(hosts: Sequence[MailHost], nameserver: IPv4Address) -> tuple[Zone, ...]:
@@ -82,6 +91,7 @@ def _mail_zone(host: MailHost, nameserver: IPv4Address) -> Zone:
             Record(f"ns.{domain}", "A", str(nameserver)),
             Record(domain, "MX", f"10 {host.name}."),
             Record(host.name, "A", str(host.address)),
+            *(Record(name, "A", str(address)) for name, address in host.node_names),
             # RFC 7208 section 3: both names are ones this host says in MAIL FROM and EHLO.
             Record(domain, "TXT", f'"v=spf1 ip4:{host.address} -all"'),
             Record(host.name, "TXT", f'"v=spf1 ip4:{host.address} -all"'),
@@ -100,5 +110,6 @@ def _mail_zone(host: MailHost, nameserver: IPv4Address) -> Zone:
 
 
 def _reverse_zone(hosts: Sequence[MailHost]) -> Zone:
-    pointers = tuple(Record(host.address.reverse_pointer, "PTR", f"{host.name}.") for host in hosts)
+    named = [pair for host in hosts for pair in ((host.name, host.address), *host.node_names)]
+    pointers = tuple(Record(address.reverse_pointer, "PTR", f"{name}.") for name, address in named)
     return Zone("127.in-addr.arpa", (*_apex("127.in-addr.arpa", "ns.lab.test"), *pointers))
