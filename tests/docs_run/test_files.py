@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,12 +14,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 
 from kit.command_line import Run
 from kit.foreign import need_program
 from kit.operator_page import PAGES, Block, blocks_of
 from kit.operator_world import World, merged, own_places
+from kit.store import PostgresServer
+from zajil.config.options_server import StoreOptions
+from zajil.store.engine.life import create_store
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = [block for name in PAGES for block in blocks_of(name)]
@@ -36,6 +42,7 @@ TESTED_HERE = {
     ("monitoring", "haproxy"),
     ("log", "logrotate"),
     ("log", "text"),
+    ("postgresql", "sql"),
 }
 ROUTES = {"smarthost": {"host": "smtp.provider.example"}}
 """What the page has said before its routes."""
@@ -65,7 +72,7 @@ def test_options_are_right(block: Block, world: World, run: Run) -> None:
     text = re.sub(usual, lambda _: f'"{next(places)}"', text)
     tree = tomllib.loads(text)
     for file in _secrets(tree):
-        _write(folder / file, b"c2VjcmV0IG9mIHRlc3Rz\n")
+        _write(folder / file, b"sqlite\n" if "store" in tree else b"c2VjcmV0IG9mIHRlc3Rz\n")
     for pair in tree.get("tls", {}).get("more", ()):
         for kind, name in (("certificate", "certificate.pem"), ("key", "key.pem")):
             _write(folder / pair[kind], (folder / "tls" / name).read_bytes())
@@ -138,6 +145,16 @@ def test_lines_of_the_log_have_the_keys_of_its_table() -> None:
         keys = re.findall(r" (\w+)=", re.sub(r'"[^"]*"', "", line))
         known = row.replace("[", "").replace("]", "").split()
         assert keys == [key for key in known if key in keys], line
+
+
+def test_a_database_is_made(postgres: PostgresServer, tmp_path: Path) -> None:
+    name = f"docs_{os.urandom(6).hex()}"
+    address = sa.make_url(postgres.new_url())
+    with psycopg.connect(postgres.new_url(), autocommit=True) as conn:
+        for statement in only("postgresql", "sql").replace("zajil", name).split(";"):
+            conn.execute(statement.encode())
+    mine = address.set(username=name, database=name, query={"host": address.query["host"]})
+    create_store(StoreOptions(url=mine.render_as_string()), tmp_path / "data")
 
 
 def test_every_block_is_tested() -> None:

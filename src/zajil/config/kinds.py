@@ -97,8 +97,9 @@ def _database_address(value: Any) -> Any:
     if not value.startswith(DATABASE_SCHEMES):
         raise ValueError("it is neither 'sqlite' nor an address like 'postgresql://user@host/name'")
     try:
-        parts = urlsplit(value)
-        is_right = parts.port != 0 and not any(map(str.isspace, value))
+        hosts = urlsplit(value).netloc.rpartition("@")[2].split(",")
+        ports = [urlsplit(f"//{host}").port for host in hosts]
+        is_right = 0 not in ports and not any(map(str.isspace, value))
     except ValueError:
         is_right = False
     if not is_right:

@@ -69,7 +69,15 @@ class StoreOptions(Options):
     url: Annotated[DatabaseAddress, NEEDS_RESTART] = Field(
         "sqlite",
         description="Database: 'sqlite' for a file in server.data_dir, or a PostgreSQL "
-        "address: 'postgresql://user@host/database?options=-csearch_path%3Dname'.",
+        "address: 'postgresql://user@host/database?options=-csearch_path%3Dname'. Several hosts, "
+        "'postgresql://user@host1,host2/database', are one database: the one that accepts writes "
+        "is used.",
+    )
+    timeout_ms: Duration = Field(
+        parse_duration("30s"),
+        ge=parse_duration("1s"),
+        description="Maximum time that PostgreSQL may take to answer one statement of the server. "
+        "After it the connection is closed, and new mail is deferred until another one works.",
     )
     inline_limit: Size = Field(
         parse_size("256KiB"),

@@ -233,6 +233,8 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
             try:
                 require_current(dialect)
                 with dialect.examining() as conn:
+                    for reason in dialect.advise(conn):
+                        yield Finding(option, reason, is_warning=True)
                     yield from _addresses(conn, configuration)
             finally:
                 dialect.close()

@@ -63,6 +63,10 @@ class Dialect(ABC):
             StoreUnavailable: the database is not as it must be.
         """
 
+    def advise(self, conn: Connection) -> list[str]:
+        """Return sentences about settings of the database that an operator should know of."""
+        return []
+
     @abstractmethod
     def schema_of(self, conn: Connection) -> str | None:
         """Name the schema that holds our tables; ``None``: the database has no schemas."""

@@ -54,6 +54,11 @@ class ReserveReached(StoreFull):
     always sure, so what was staged may go."""
 
 
+def one_line(cause: object) -> str:
+    """Return what a database says, which may have several lines, in one."""
+    return " ".join(str(cause).split())
+
+
 def disk_error(error: OSError, what: str) -> StoreUnavailable:
     """Describe a disk error in one sentence, and whether the disk is full."""
     kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreUnavailable

@@ -28,6 +28,7 @@ from zajil.store.engine.errors import (
     StoreFull,
     StoreUnavailable,
     WrongSchema,
+    one_line,
 )
 from zajil.store.engine.sqlite import Sqlite
 from zajil.store.engine.upgrades import (
@@ -243,8 +244,7 @@ def told_in_one_sentence(dialect: Dialect) -> Iterator[None]:
                     f"the disk of {folder} is full: remove what is not needed on it"
                 ) from error
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        reason = " ".join(str(cause).split())
-        raise StoreUnavailable(f"cannot open the database: {reason}") from error
+        raise StoreUnavailable(f"cannot open the database: {one_line(cause)}") from error
 
 
 def load_alembic() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Set
 from typing import Any
 
@@ -35,7 +36,13 @@ class Notifications(Hints):
         self._node = node
         self._channel: str | None = None
         self._listener: psycopg.Connection[Any] | None = None
+        self._descriptor = -1
+        """Of the listener's socket: a connection that is lost does not name it any more."""
         self._home: tuple[asyncio.AbstractEventLoop, Publish] | None = None
+        self._lock = threading.Lock()
+        self._made: psycopg.Connection[Any] | None = None
+        """Made in a thread for ``revive``, which may have been cancelled meanwhile."""
+        self._ended = False
 
     def start(self, loop: asyncio.AbstractEventLoop, publish: Publish) -> None:
         """Listen on a connection of our own."""
@@ -45,37 +52,58 @@ class Notifications(Hints):
     async def revive(self) -> None:
         """Connect again after the server was away."""
         if self._listener is None and self._home is not None:
-            with contextlib.suppress(psycopg.Error, sa.exc.DBAPIError, StoreUnavailable):
-                self._listen(await asyncio.to_thread(self._connect), *self._home)
+            with contextlib.suppress(psycopg.Error, sa.exc.SQLAlchemyError, StoreUnavailable):
+                await asyncio.to_thread(self._make)
+                with self._lock:
+                    listener, self._made = self._made, None
+                if listener is not None:
+                    self._listen(listener, *self._home)
 
     def send_on(self, conn: Connection, topics: Set[Topic]) -> None:
         """Notify in a transaction of its own: inside the batch it would make commits queue up."""
-        with contextlib.suppress(sa.exc.DBAPIError), conn.begin():
+        with contextlib.suppress(sa.exc.SQLAlchemyError), conn.begin():
             channel = self._channel_of(conn)
             conn.execute(_NOTIFY, {"channel": channel, "hint": self._write(topics)})
 
     def close(self) -> None:
-        """Close the connection we listen on."""
+        """Close the connection we listen on, for good."""
+        with self._lock:
+            self._ended = True
+            made, self._made = self._made, None
+        if made is not None:
+            made.close()
+        self._leave()
+
+    def _make(self) -> None:
+        listener = self._connect()
+        with self._lock:
+            if not self._ended:
+                self._made = listener
+                return
+        listener.close()
+
+    def _leave(self) -> None:
         listener, self._listener = self._listener, None
         if listener is not None:
             if self._home is not None and not self._home[0].is_closed():
-                self._home[0].remove_reader(listener.fileno())
+                self._home[0].remove_reader(self._descriptor)
             listener.close()
 
     def _connect(self) -> psycopg.Connection[Any]:
-        writer = self._database.writer
-        with writer.connect() as conn:
+        with self._database.reader.connect() as conn:
             channel = self._channel_of(conn)
             schema = first_of_search_path(conn)
-        arguments, keywords = writer.dialect.create_connect_args(writer.url)
-        listener = psycopg.connect(*arguments, **keywords, autocommit=True)
-        (shared,) = listener.execute(_SHARE, {"schema": schema}).fetchone() or (False,)
-        if not shared:
+        listener = self._database.connect()
+        try:
+            (shared,) = listener.execute(_SHARE, {"schema": schema}).fetchone() or (False,)
+            if not shared:
+                raise StoreUnavailable("the store is being upgraded")
+            if self._node is not None:
+                listener.execute(_SHARE_NODE, {"node": self._node})
+            listener.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+        except BaseException:
             listener.close()
-            raise StoreUnavailable("the store is being upgraded")
-        if self._node is not None:
-            listener.execute(_SHARE_NODE, {"node": self._node})
-        listener.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+            raise
         return listener
 
     def _listen(
@@ -88,13 +116,13 @@ class Notifications(Hints):
             try:
                 listener.pgconn.consume_input()
             except psycopg.OperationalError:
-                self.close()  # the server went: ``revive`` tries again, until then we look
+                self._leave()  # the server went: ``revive`` tries again, until then we look
                 return
             while (notice := listener.pgconn.notifies()) is not None:
                 self._hear(notice.extra.decode("utf-8", "replace"), publish)
 
-        self._listener = listener
-        loop.add_reader(listener.fileno(), readable)
+        self._listener, self._descriptor = listener, listener.fileno()
+        loop.add_reader(self._descriptor, readable)
 
     def _channel_of(self, conn: Connection) -> str:
         if self._channel is None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.config.kinds import DATABASE_SCHEMES
 from zajil.config.options_server import StoreOptions
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import AccountId, NodeId
@@ -254,7 +255,8 @@ def open_store(
     claim_folder(data_dir)
     node_id = load_node_id(data_dir, random)
     mark = f"{node_id}-{'command' if worker is None else worker}-{random(4).hex()}"
-    dialect = make_dialect(options, data_dir)
+    patience = None if worker is None else options.timeout_ms / 1000
+    dialect = make_dialect(options, data_dir, patience)
     try:
         require_current(dialect)
         hints = _make_hints(dialect, data_dir, mark, None if worker is None else node_id)
@@ -273,16 +275,21 @@ def open_store(
     )
 
 
-def make_dialect(options: StoreOptions, data_dir: Path) -> Dialect:
+def make_dialect(options: StoreOptions, data_dir: Path, patience: float | None = None) -> Dialect:
     """Return what speaks to the database; nothing is opened yet. The caller closes it.
+
+    Args:
+        options: where the rows lie.
+        data_dir: where a file with them would lie.
+        patience: seconds that one statement may take on a server; ``None``: any time.
 
     Raises:
         StoreUnavailable: ``store.url`` names no database that we know.
     """
     if options.url == "sqlite":
         return Sqlite(data_dir / DATABASE_NAME)
-    if options.url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
-        return Postgres(options.url)
+    if options.url.startswith(DATABASE_SCHEMES):
+        return Postgres(options.url, patience)
     raise StoreUnavailable("store.url is neither 'sqlite' nor a 'postgresql://' address")
 
 

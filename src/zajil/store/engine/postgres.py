@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -15,27 +15,62 @@ from zajil.core.ids import NodeId
 from zajil.store.engine.dialect import READERS, Dialect, Fault, Progress
 from zajil.store.engine.errors import StoreExists, StoreInUse, StoreUnavailable
 
+if TYPE_CHECKING:
+    from zajil.store.engine.postgres_connection import PostgresConnection
+
 
 class Postgres(Dialect):
     """A PostgreSQL server; our tables lie in the first schema of ``search_path``."""
 
-    def __init__(self, url: str) -> None:
-        try:
-            address = sa.make_url(url).set(drivername="postgresql+psycopg")
-        except (sa.exc.ArgumentError, ValueError) as error:
-            raise StoreUnavailable(f"store.url is not a database address: {error}") from None
-        self.place = f"the database {address.database or ''} of store.url".replace("  ", " ")
+    def __init__(self, url: str, patience: float | None = None) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            url: ``store.url``.
+            patience: seconds that one statement may take; ``None``: any time.
+
+        Raises:
+            StoreUnavailable: it is no address.
+        """
+        # Imported here, because psycopg takes 70 ms and 9 MiB, which a store in SQLite must not
+        # pay.
+        from zajil.store.engine.postgres_connection import read_address
+
+        self._url = url
+        self._patience = patience
+        self._parameters = read_address(url)
+        database = self._parameters.get("dbname", "")
+        self.place = f"the database {database} of store.url".replace("  ", " ")
         self.is_local = False
         self.turn = threading.RLock()
-        self.writer = sa.create_engine(address, pool_size=2, max_overflow=4)
-        sa.event.listen(self.writer, "connect", _be_impatient)
-        self.reader = sa.create_engine(
-            address,
+        self.writer = self._engine(_BE_IMPATIENT, pool_size=2, max_overflow=4)
+        self.reader = self._engine(
             pool_size=READERS,
             max_overflow=4,
             pool_pre_ping=True,
             execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
         )
+
+    def _engine(self, first: LiteralString = "", **options: Any) -> sa.Engine:
+        from zajil.store.engine.postgres_connection import connect
+
+        engine = sa.create_engine("postgresql+psycopg://", connect_args=self._parameters, **options)
+
+        def do_connect(_dialect: object, _record: object, _args: object, given: Any) -> object:
+            return connect(given, self._patience, first)
+
+        sa.event.listen(engine, "do_connect", do_connect)
+        return engine
+
+    def connect(self) -> PostgresConnection:
+        """Open a connection of its own, outside of transactions; the caller closes it.
+
+        Raises:
+            psycopg.Error: no server can be reached.
+        """
+        from zajil.store.engine.postgres_connection import connect
+
+        return connect({**self._parameters, "autocommit": True}, self._patience)
 
     @contextmanager
     def examining(self) -> Iterator[Connection]:
@@ -43,6 +78,20 @@ class Postgres(Dialect):
         with self.reader.connect() as conn:
             _require_commits(conn)
             yield conn
+
+    def advise(self, conn: Connection) -> list[str]:
+        """Say where a standby that takes over may lack mail that was accepted."""
+        names = conn.scalar(sa.text("SHOW synchronous_standby_names"))
+        wait = conn.scalar(sa.text("SHOW synchronous_commit"))
+        reason = f"synchronous_commit is {wait}" if wait == "local" else ""
+        reason = reason or ("" if names else "synchronous_standby_names is empty")
+        standbys = conn.scalar(sa.text("SELECT count(*) FROM pg_stat_replication"))
+        if reason and (standbys or "," in str(self._parameters.get("host", ""))):
+            return [
+                f"PostgreSQL does not wait for a standby ({reason}): if one takes over, mail that "
+                "was accepted a moment before can be lost"
+            ]
+        return []
 
     def schema_of(self, conn: Connection) -> str | None:
         """Return the first of the search path."""
@@ -107,16 +156,13 @@ class Postgres(Dialect):
     @contextmanager
     def rehearsing(self, folder: Path, progress: Progress) -> Iterator[tuple[Dialect, str]]:
         """Copy the tables to another schema."""
+        from zajil.store.engine.postgres_connection import with_search_path
         from zajil.store.engine.postgres_copy import copied_schema
 
         with self.examining() as conn:
             source = first_of_search_path(conn)
         with copied_schema(self.writer, source, progress) as name:
-            address = self.writer.url
-            options = str(address.query.get("options", ""))
-            options = f'{options} -csearch_path="{name}"'.strip()
-            url = address.update_query_dict({"options": options})
-            text = url.render_as_string(hide_password=False)
+            text = with_search_path(self._url, name)
             copy = Postgres(text)
             try:
                 yield copy, text
@@ -149,9 +195,11 @@ class Postgres(Dialect):
             return Fault.PASSING
         if state in ("53100", "53400"):
             return Fault.FULL
-        if error.connection_invalidated or state.startswith(("08", "57P")):
+        if state == "57014":
+            return Fault.ILL  # it took too long, and would again
+        if error.connection_invalidated or state.startswith(("08", "57P", "25006")):
             return Fault.LOST
-        if state.startswith(("53", "58", "XX", "25006")):
+        if state.startswith(("53", "58", "XX")):
             return Fault.ILL
         return Fault.OTHER
 
@@ -169,15 +217,12 @@ def channel_name(schema: str) -> str:
     return f"zajil.{schema}"[:63]
 
 
-def _be_impatient(connection: Any, record: object) -> None:
-    """Let a statement fail when it has waited for a lock for 100 ms.
+_BE_IMPATIENT: LiteralString = "SET lock_timeout = 100"
+"""Let a statement fail when it has waited for a lock for 100 ms.
 
-    Two batches that wait for each other would do so for a second: PostgreSQL looks for deadlocks
-    no sooner, and only its administrator can change that (``deadlock_timeout``).
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = 100")
-    connection.commit()
+Two batches that wait for each other would do so for a second: PostgreSQL looks for deadlocks no
+sooner, and only its administrator can change that (``deadlock_timeout``).
+"""
 
 
 def _lock_migration(conn: Connection) -> str:

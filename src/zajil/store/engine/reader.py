@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId
 from zajil.store.engine.dialect import READERS, Dialect
-from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.errors import StoreUnavailable, one_line
 from zajil.store.engine.turns import Turns
 
 R = TypeVar("R")
@@ -118,5 +118,15 @@ class Reader:
         try:
             with self._dialect.reader.connect() as conn, conn.begin():
                 return query(conn)
-        except sa.exc.OperationalError as error:
-            raise StoreUnavailable(f"the database cannot be read: {error.orig}") from error
+        except _UNREADABLE as error:
+            reason = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            raise StoreUnavailable(f"the database cannot be read: {one_line(reason)}") from error
+
+
+_UNREADABLE = (
+    sa.exc.OperationalError,
+    sa.exc.InterfaceError,
+    sa.exc.InternalError,
+    sa.exc.TimeoutError,  # no connection of the pool became free
+)
+"""What the database is to blame for, and not the query."""

@@ -67,11 +67,15 @@ def execute_text(tx: Connection, text: str, parameters: Sequence[Any]) -> Sequen
         cursor.close()
 
 
-def _wrapped(
-    tx: Connection, text: str, parameters: Sequence[Any], error: Exception
-) -> BaseException:
+def _wrapped(tx: Connection, text: str, parameters: Sequence[Any], error: Any) -> BaseException:
     base = tx.dialect.loaded_dbapi.Error
-    return sa.exc.DBAPIError.instance(text, parameters, error, base, dialect=tx.dialect)
+    is_gone = tx.dialect.is_disconnect(error, tx.connection.dbapi_connection, None)
+    if is_gone:
+        tx.invalidate(error)
+    wrapped: BaseException = sa.exc.DBAPIError.instance(
+        text, parameters, error, base, connection_invalidated=is_gone, dialect=tx.dialect
+    )
+    return wrapped
 
 
 # As parameters these take SQLite's driver two microseconds each, twenty times what text takes: it

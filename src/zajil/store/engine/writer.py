@@ -26,7 +26,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.errors import InternalError
 from zajil.store.engine.batch import Batch, Topic, begin_batch, seal_batch
 from zajil.store.engine.dialect import Dialect, Fault
-from zajil.store.engine.errors import StoreFull, StoreUnavailable
+from zajil.store.engine.errors import StoreFull, StoreUnavailable, one_line
 from zajil.store.mail.caps import Caps
 
 T = TypeVar("T")
@@ -357,7 +357,7 @@ class Writer:
             self._kept = conn
 
     def _judge(self, error: sa.exc.DBAPIError, asked: bool) -> Exception:
-        fault, text = self._dialect.fault(error), str(error.orig)
+        fault, text = self._dialect.fault(error), one_line(error.orig)
         if fault is Fault.FULL and (asked or error.statement is None):
             return StoreFull(f"the disk of the database is full: {text}")
         if asked or fault is Fault.ILL or error.statement is None:
