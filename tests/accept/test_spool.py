@@ -81,7 +81,7 @@ def test_what_comes_out_is_what_came_in(sqlite_store: Store, memory: int, size: 
 
 
 def blobs_of(store: Store) -> Path:
-    return store.blobs._folder
+    return store.blobs.files.folder
 
 
 def test_a_small_message_costs_no_file(sqlite_store: Store, tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_a_full_disk_defers_and_nothing_else(
         async with running(sqlite_store):
             client = await talk_to_receiver(sqlite_store, limits())
             with monkeypatch.context() as patch:
-                patch.setattr(sqlite_store.blobs, "_require_space", no_room)
+                patch.setattr(sqlite_store.blobs.files, "_require_space", no_room)
                 assert (await send_large(client)).startswith("452 4.3.1")
             assert await inbox_of(sqlite_store, "noor@south.test") == []
             assert (await send_large(client)).startswith("250 2.0.0")

@@ -18,7 +18,7 @@ from zajil.store.engine.open import open_store
 EVERY_CHORE = {
     *("history", "tracking", "traffic", "held accounts", "signing keys"),
     *("reports received", "DMARC reports sent", "TLS reports sent", "learning", "learned words"),
-    *("alerts", "store check", "digests"),
+    *("alerts", "store check", "digests", "garbage"),
     *("indexing", "notifications", "threads", "expunged messages", "quotas", "deleted messages"),
     *("MTA-STS policies", "backups"),
 }

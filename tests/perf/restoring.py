@@ -30,7 +30,7 @@ from zajil.core.directory import AccountEntry
 from zajil.operations.restore_account import RestoreWanted, account_in_backup, restore_account
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import Append, append_messages
-from zajil.store.mail.blobs import write_blobs
+from zajil.store.mail.blob_rows import write_blobs
 from zajil.store.mail.deleted import Chosen, purge_deleted
 from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.schema import deleted_message

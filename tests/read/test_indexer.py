@@ -243,7 +243,7 @@ def test_bytes_that_are_missing_are_told_and_not_tried_for_ever(store: Store) ->
     staged = store.blobs.stage_now([letter(1)])
     assert staged.location is not None
     store.write_now(write_intakes, make_intake(staged, local=[amal]))
-    store.blobs.file_of(staged.location).unlink()
+    (store.blobs.files.folder / staged.location).unlink()
     deliver(store, letter(2), amal)
     (lost,) = put(store, amal, letter(3))
     with store._dialect.writer.begin() as conn:  # what no unit of work does

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kit.backups import all_blobs, fill_store, look_into, saved_blobs
+from kit.s3 import moto_server
 from kit.store import open_test_store
-from zajil.config.options_backup import S3Options
+from zajil.config.options_s3 import S3Options
 from zajil.net.system import SystemClock
 from zajil.store.backup.create import create_snapshot
 from zajil.store.backup.s3 import S3Target
@@ -19,19 +18,13 @@ from zajil.store.backup.seal import BackupSeal
 from zajil.store.backup.target import NoSuchObject, TargetUnavailable
 
 pytest.importorskip("obstore")
-moto_server = pytest.importorskip("moto.server")
+pytest.importorskip("moto.server")
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}/"
-    urllib.request.urlopen(urllib.request.Request(f"{url}mail", method="PUT")).close()  # noqa: S310
-    yield url
-    server.stop()
+    with moto_server() as server:
+        yield server.endpoint
 
 
 def target_at(endpoint: str, place: str = "s3://mail/a/prefix") -> S3Target:

@@ -15,7 +15,8 @@ from kit.store import make_account, make_intake
 from zajil.core.ids import BlobId
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
-from zajil.store.mail.blobs import NoSuchBlob, StagedBlob, keep_blobs, release_blobs, write_blobs
+from zajil.store.mail.blob_rows import keep_blobs, release_blobs, write_blobs
+from zajil.store.mail.blobs import NoSuchBlob, StagedBlob
 from zajil.store.mail.intake import write_intakes
 from zajil.store.schema import message
 

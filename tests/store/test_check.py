@@ -71,7 +71,7 @@ def filled(store: Store) -> Store:
 def the_file(store: Store) -> Path:
     found = store.read_now(lambda conn: conn.scalars(sa.select(blob.c.location)).all())
     (location,) = [one for one in found if one]
-    return store.blobs.file_of(location)
+    return store.blobs.files.folder / str(location)
 
 
 def test_a_whole_store_is_right(filled: Store) -> None:

@@ -51,7 +51,7 @@ def blobs_of(store: Store) -> dict[str, tuple[int, bytes | None, str | None]]:
 
 def the_file(store: Store) -> Path:
     (location,) = [one for _, _, one in blobs_of(store).values() if one]
-    return store.blobs.file_of(location)
+    return store.blobs.files.folder / str(location)
 
 
 def flip(data: bytes) -> bytes:

@@ -31,7 +31,7 @@ def test_uploads_need_no_folder_for_temporary_files(
             raw = newest(site, role(site, "amal", "drafts"))
             files = list(message_from_bytes(raw, policy=default).iter_attachments())
             assert [one.get_content() for one in files] == [LARGE[1]] * 2
-            assert site.store.read_now(lambda conn: store.blobs.orphans(conn, 1 << 62)) == []
+            assert site.store.read_now(lambda conn: store.blobs.files.orphans(conn, 1 << 62)) == []
 
     asyncio.run(scenario())
 

@@ -35,6 +35,7 @@ from zajil.reports.dmarc.sending import DmarcReports
 from zajil.reports.kind import ReportKind
 from zajil.reports.sending import ReportSender
 from zajil.reports.tls.sending import TlsReports
+from zajil.store.blobs.garbage import collect_garbage, sweep_objects
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.deleted import PORTION, MakeRoom, make_room, purge_old
@@ -115,7 +116,15 @@ def _care_of_the_store(resources: WorkerResources) -> Sequence[Chore]:
         every("deleted messages", _HOUR, functools.partial(_prune_deleted, resources)),
         every("store check", _MINUTE, night.look),
         every("digests", _HOUR, functools.partial(fill_digests, store)),
+        every("garbage", _MINUTE, functools.partial(_collect_garbage, resources)),
+        *_sweeps(resources),
     ]
+
+
+def _sweeps(resources: WorkerResources) -> Sequence[Chore]:
+    if not resources.store.blobs.reads_objects:
+        return ()
+    return [_every(resources, "objects", 24 * _HOUR, functools.partial(_sweep, resources))]
 
 
 def _every(
@@ -203,6 +212,16 @@ async def _prune_tracking(resources: WorkerResources) -> None:
     await resources.store.write(delete_mails, before_ms)
     await resources.store.write(delete_events, before_ms)
     await resources.store.write(delete_audit, before_ms)
+
+
+async def _collect_garbage(resources: WorkerResources) -> None:
+    """Delete the bytes of large messages that no row names any more."""
+    await collect_garbage(resources.store, resources.clock.now_ms())
+
+
+async def _sweep(resources: WorkerResources) -> None:
+    """Find objects in S3 that crashes left."""
+    await sweep_objects(resources.store, resources.clock.now_ms())
 
 
 async def _prune_expunged(resources: WorkerResources) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zajil.cli.configured import opened_store, read_configuration
+from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json, printable, progress_bar, spell_count
 from zajil.cli.upgrade import run
 from zajil.core.errors import NOT_DONE
@@ -123,6 +124,30 @@ def _verdict(kinds: set[str]) -> str:
     )
 
 
+@store_app.command("new-key")
+def new_key(context: typer.Context) -> None:
+    """Create the file of store.key_file, or put a new key into it.
+
+    The server encrypts new messages with the new key after it was started again; older keys stay
+    in the file, because older messages are still encrypted with them. Before you start one of
+    several nodes again, copy the file to all of them.
+
+    Exit status: 0 done, 1 the file cannot be written, 2 wrong usage.
+    """
+    from zajil.operations.store_key import add_store_key
+
+    configuration = read_configuration(context)
+    path = configuration.store.key_file
+    if path is None:
+        raise WrongUsage("store.key_file is not set in the configuration")
+    keys = add_store_key(path, configuration.server.user)
+    print(printable(f"new messages will be encrypted with key {keys.current} in {path}"))
+    print(
+        "Keep a copy of the file in another place than the server and the backups: without its "
+        "keys, encrypted messages cannot be read."
+    )
+
+
 @store_app.command("reindex")
 def reindex(context: typer.Context, as_json: AsJson = False) -> None:
     """Rebuild the summaries of all messages and the index that searches use.
@@ -149,11 +174,19 @@ def reindex(context: typer.Context, as_json: AsJson = False) -> None:
 def sweep(context: typer.Context, as_json: AsJson = False) -> None:
     """Remove files of large messages that were left behind by crashes.
 
-    Exit status: 0 done, 2 wrong usage.
+    If messages are in S3, objects that no message names and that are older than a day are found
+    too; the server deletes them some minutes later.
+
+    Exit status: 0 done, 1 S3 cannot be used, 2 wrong usage.
     """
+    from zajil.net.system import SystemClock
+    from zajil.operations.store import sweep_store
+
     with opened_store(context) as store:
-        removed = store.sweep()
+        files, objects = sweep_store(store, SystemClock())
     if as_json:
-        print_json({"removed": removed})
-    else:
-        print(f"removed {removed} files")
+        print_json({"removed": files, "objects": objects})
+        return
+    print(f"removed {files} files")
+    if objects is not None:
+        print(f"found {spell_count(objects, 'object')} that the server will delete")

@@ -21,6 +21,7 @@ from zajil.config.kinds import (
     Size,
 )
 from zajil.config.options_group import Options
+from zajil.config.options_s3 import BlobsPlace, StoreS3Options, is_s3
 from zajil.core.units import parse_duration, parse_size
 
 
@@ -82,7 +83,28 @@ class StoreOptions(Options):
     inline_limit: Size = Field(
         parse_size("256KiB"),
         description="Maximum size of a message that is stored in the database; larger messages "
-        "are stored in files.",
+        "are stored where store.blobs says. 0: all messages are stored there.",
+    )
+    blobs: Annotated[BlobsPlace, NEEDS_RESTART] = Field(
+        "files",
+        examples=["s3://mail/messages"],
+        description="Where new messages above store.inline_limit are stored: 'files' in "
+        "server.data_dir, or s3://BUCKET/PREFIX (needs the extra 's3'). Older ones stay where they "
+        "are until they are moved. The prefix must not be used by another "
+        "store.",
+    )
+    key_file: Annotated[FilePath | None, NEEDS_RESTART] = Field(
+        None,
+        examples=["/etc/zajil/store.key"],
+        description="File with the keys that messages in S3 and in files are encrypted with; "
+        "`zajil store new-key` creates it. Keep a copy elsewhere: without the key these messages "
+        "cannot be read. Messages in the database are not encrypted; with inline_limit = 0 it "
+        "contains none. Default: nothing is encrypted.",
+    )
+    cache_size: Size = Field(
+        parse_size("10GiB"),
+        description="Maximum size of the copies of messages in S3 that are kept on the disk of "
+        "each node, in server.data_dir. 0: none are kept.",
     )
     free_space_reserve: Size = Field(
         parse_size("256MiB"),
@@ -99,6 +121,23 @@ class StoreOptions(Options):
         "day. A mail program that was away for longer compares all messages once (RFC 7162 "
         "section 5.3).",
     )
+    s3: StoreS3Options = StoreS3Options()
+
+    @model_validator(mode="after")
+    def _is_private(self) -> Self:
+        if self.has_s3 and self.key_file is None:
+            self.s3.require_privacy("messages", "store.key_file")
+        return self
+
+    @property
+    def has_s3(self) -> bool:
+        """Whether messages may be in S3."""
+        return is_s3(self.blobs) or self.s3.place is not None
+
+    @property
+    def s3_place(self) -> str | None:
+        """Where messages in S3 are."""
+        return self.blobs if is_s3(self.blobs) else self.s3.place
 
 
 class ListenOptions(Options):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zajil.config.options import Configuration
 from zajil.config.options_backup import BackupOptions
+from zajil.config.options_s3 import is_s3
 from zajil.core.clock import Clock
 from zajil.core.errors import AlreadyExists, Invalid, ZajilError
 from zajil.core.value_class import value_class
@@ -26,7 +27,7 @@ from zajil.store.backup.runs import (
     record_backup,
     record_failed,
 )
-from zajil.store.backup.s3 import S3Target, is_s3
+from zajil.store.backup.s3 import S3Target
 from zajil.store.backup.seal import BackupSeal, new_key_text, read_key
 from zajil.store.backup.target import BackupTarget, FolderTarget, TargetInUse
 from zajil.store.backup.verify import BackupVerifier, VerifiedBackup, remove_damaged

@@ -159,6 +159,23 @@ def _record(store: Store, at_ms: int, left: Sequence[Damage], contents: Contents
         store.write_now(record_checks, tuple(results))
 
 
+def sweep_store(store: Store, clock: Clock) -> tuple[int, int | None]:
+    """Remove files that crashes left, and find such objects in S3.
+
+    Returns:
+        How many files were removed, and how many objects will be; ``None``: none are in S3.
+
+    Raises:
+        StoreUnavailable: S3 cannot be used, or the prefix belongs to another store.
+    """
+    files = store.sweep()
+    if not store.blobs.reads_objects:
+        return files, None
+    from zajil.store.blobs.garbage import sweep_objects_now
+
+    return files, sweep_objects_now(store, clock.now_ms())
+
+
 def last_check(store: Store) -> LastCheck | None:
     """Return what the last check of the store found, by the server or by an operator."""
     checks = store.read_now(load_checks)

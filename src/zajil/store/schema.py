@@ -271,10 +271,38 @@ blob = sa.Table(
     metadata,
     sa.Column("id", KEY, primary_key=True),
     sa.Column("size", NUMBER, nullable=False),
-    sa.Column("content", sa.LargeBinary),  # null: in a file
-    sa.Column("location", sa.Text),  # path below the folder of blobs; null: content is here
+    sa.Column("content", sa.LargeBinary),  # null: in a file or in S3
+    sa.Column("location", sa.Text),  # store.blobs.location; null: content is here
     # SHA-256 of the bytes; null: written by an older version, and not computed yet
     sa.Column("digest", sa.LargeBinary),
+)
+
+# Bytes that no row names any more, and that are deleted some minutes later (store.blobs.garbage).
+blob_garbage = sa.Table(
+    "blob_garbage",
+    metadata,
+    sa.Column("location", KEY, primary_key=True),
+    sa.Column("since_ms", NUMBER, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+# Keys that messages were encrypted with (store.blobs.keys).
+blob_key = sa.Table(
+    "blob_key",
+    metadata,
+    sa.Column("id", KEY, primary_key=True),
+    sa.Column("since_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Prefixes in S3, and what the object there says that marks them as this store's
+# (store.blobs.garbage).
+blob_place = sa.Table(
+    "blob_place",
+    metadata,
+    sa.Column("place", KEY, primary_key=True),
+    sa.Column("mark", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # What the last checks found: of each seventh of the messages, and of the rows

@@ -72,7 +72,7 @@ class IncomingMessage:
             return Completion("NO", "the message is empty")
         if in_memory:
             return await self._blobs.stage_any([content])
-        return await asyncio.to_thread(self._blobs.stage_now, [content])
+        return await self._blobs.stage_apart([content])
 
 
 def _encode(content: bytes | Source) -> bytes:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.value_class import value_class
 from zajil.store.engine.batch import time_of
-from zajil.store.mail.blobs import is_backup_running, release_blobs
+from zajil.store.mail.blob_rows import is_backup_running, release_blobs
 from zajil.store.schema import backup_hold, held_blob
 
 HOLD_MS = 600_000

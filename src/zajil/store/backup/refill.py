@@ -8,10 +8,10 @@ and flags (RFC 7162 section 3.2.5), and no UID ever means another message.
 
 from __future__ import annotations
 
-import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,10 +25,11 @@ from zajil.store.backup.manifest import TableRows
 from zajil.store.backup.read import BlobPlace, Snapshot
 from zajil.store.backup.rows import PACK_BYTES, Row
 from zajil.store.engine.dialect import Progress
-from zajil.store.engine.errors import disk_error
+from zajil.store.engine.errors import StoreUnavailable, disk_error
 from zajil.store.engine.folder import sync_folder
 from zajil.store.engine.spill import write_file
-from zajil.store.mail.blobs import location_of
+from zajil.store.mail.blob_reader import digest_of
+from zajil.store.mail.blobs import Blobs, StagedBlob
 
 UID_JUMP = 1 << 20
 MODSEQ_JUMP = 1 << 40
@@ -38,6 +39,11 @@ _LAST_UID = (1 << 32) - 1
 _AT_ONCE = 500
 """Rows that are inserted at once."""
 
+_UPLOADED_BYTES = 64 << 20
+"""Bytes of messages that are on their way to S3 at a time."""
+
+_BlobRow = tuple[str, int, bytes | None, str | None, bytes | None]
+"""Id, size, content, location, digest."""
 _Change = Callable[[dict[str, Any]], None]
 """Changes a row, given by the names of its columns."""
 
@@ -49,7 +55,7 @@ class Refill:
         self,
         snapshot: Snapshot,
         conn: Connection,
-        blobs: Path,
+        blobs: Blobs,
         clock: Clock,
         progress: Progress,
     ) -> None:
@@ -58,7 +64,7 @@ class Refill:
         Args:
             snapshot: what to write.
             conn: a transaction, with the tables of the schema of the snapshot.
-            blobs: folder for large messages.
+            blobs: where large messages go.
             clock: for new UIDVALIDITYs.
             progress: told of the bytes that are done, and of all.
         """
@@ -204,32 +210,60 @@ class Refill:
 
     # ---- messages -------------------------------------------------------------------------------
 
-    def _blob_rows(self) -> Iterator[tuple[str, int, bytes | None, str | None, bytes | None]]:
-        for place in self._snapshot.places():
-            content = location = digest = None
-            if place.digest is None:
-                self.missing += 1
+    def _blob_rows(self) -> Iterator[_BlobRow]:
+        if not self._blobs.writes_objects:
+            return map(self._blob_row, self._snapshot.places())
+        return self._uploaded_rows()
+
+    def _blob_row(self, place: BlobPlace) -> _BlobRow:
+        content = location = digest = None
+        if place.digest is None:
+            self.missing += 1
+        else:
+            digest = bytes.fromhex(place.digest)
+            if place.size <= self.inline_limit:
+                content = b"".join(self._snapshot.read_blob(place))
             else:
-                digest = bytes.fromhex(place.digest)
-                if place.size <= self.inline_limit:
-                    content = b"".join(self._snapshot.read_blob(place))
-                else:
-                    location = self._write_file(place)
-            yield place.blob_id, place.size, content, location, digest
+                location = self._write_file(place)
+        self._count(place.size)
+        return place.blob_id, place.size, content, location, digest
+
+    def _uploaded_rows(self) -> Iterator[_BlobRow]:
+        """Write large messages to S3, several at a time: each waits for the network."""
+        waiting: deque[tuple[_BlobRow, Future[StagedBlob] | None]] = deque()
+        uploads = self._blobs.objects.threads
+        size = 0
+        for place in self._snapshot.places():
+            while waiting and (size + place.size > _UPLOADED_BYTES or len(waiting) > _AT_ONCE):
+                size -= waiting[0][0][1]
+                yield _uploaded(*waiting.popleft())
+            size += place.size
+            if place.digest is None or place.size <= self.inline_limit:
+                waiting.append((self._blob_row(place), None))
+                continue
+            content = b"".join(self._snapshot.read_blob(place))
+            row = (place.blob_id, place.size, None, None, bytes.fromhex(place.digest))
+            upload = uploads.submit(
+                self._blobs.stage_again, BlobId(place.blob_id), place.size, [content]
+            )
+            waiting.append((row, upload))
             self._count(place.size)
+        for one in waiting:
+            yield _uploaded(*one)
 
     def _write_file(self, place: BlobPlace) -> str:
         """Write a large message, unless a restore that was ended did."""
-        location = location_of(BlobId(place.blob_id))
-        path = self._blobs / location
+        files, blob_id = self._blobs.files, BlobId(place.blob_id)
+        location = files.new_location(blob_id)
+        path = files.folder / location
         try:
-            if path.exists() and _digest(path) == place.digest:
+            if self._is_there(location, place):
                 return location
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft = path.with_name(f"{path.name}.restoring")
             draft.unlink(missing_ok=True)
             try:
-                write_file(draft, self._snapshot.read_blob(place))
+                write_file(draft, self._snapshot.read_blob(place), files.sealing(blob_id))
             except BaseException:
                 with suppress(OSError):
                     draft.unlink()
@@ -239,6 +273,17 @@ class Refill:
         except OSError as error:
             raise disk_error(error, f"cannot write a large message to {path}") from error
         return location
+
+    def _is_there(self, location: str, place: BlobPlace) -> bool:
+        try:
+            with self._blobs.open_place(place.size, location, None) as reader:
+                return digest_of(reader).hex() == place.digest
+        except StoreUnavailable:
+            return False
+
+
+def _uploaded(row: _BlobRow, upload: Future[StagedBlob] | None) -> _BlobRow:
+    return row if upload is None else (*row[:3], upload.result().location, row[4])
 
 
 def _changed(rows: Iterable[Row], names: Sequence[str], change: _Change) -> Iterator[list[Any]]:
@@ -269,8 +314,3 @@ def _portions(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
 def _without_null(value: Any) -> Any:
     """Replace what PostgreSQL cannot store in text, and SQLite can: U+0000."""
     return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -26,6 +26,8 @@ from zajil.core.value_class import value_class
 from zajil.store.backup.manifest import Manifest
 from zajil.store.backup.read import Snapshot
 from zajil.store.backup.refill import Refill
+from zajil.store.blobs.mark import require_free_place
+from zajil.store.blobs.opening import open_blobs
 from zajil.store.engine.dialect import Dialect, Fault, Progress
 from zajil.store.engine.errors import (
     StoreExists,
@@ -92,6 +94,8 @@ def restore_store(
         StoreFull, StoreUnavailable: it cannot be written.
         WrongSchema: a newer version made the snapshot.
         DamagedBackup, TargetUnavailable: it cannot be read as a whole.
+        ForeignPlace: the prefix in S3 for large messages belongs to another store.
+        BadStoreKey: the key file for messages cannot be used.
     """
     manifest = snapshot.manifest
     if manifest.schema not in known_schemas():
@@ -100,11 +104,14 @@ def restore_store(
             f"{known_schemas()[-1]}: install Zajil {manifest.program} or newer"
         )
     make_folder(data_dir)
+    blobs = open_blobs(options, data_dir, lambda: None, clock, os.urandom, is_command=True)
+    if blobs.writes_objects:
+        require_free_place(blobs.objects.bucket)
     with server_lock(data_dir), _new_database(options, data_dir) as dialect:
         _require_space(options, data_dir, manifest)
         with _told(dialect), dialect.creating() as conn:
             run_migrations(conn, to=manifest.schema)
-            refill = Refill(snapshot, conn, data_dir / "blobs", clock, progress)
+            refill = Refill(snapshot, conn, blobs, clock, progress)
             refill.inline_limit = options.inline_limit
             refill.holds_queue = holds_queue
             refill.renews_validity = renews_validity
@@ -113,6 +120,7 @@ def restore_store(
                 run_migrations(conn)
                 record_upgrade(conn, manifest.schema, known_schemas()[-1])
         _write_node_id(snapshot, data_dir)
+    blobs.close()
     return RestoredStore(snapshot.name, manifest, refill.held, refill.missing)
 
 

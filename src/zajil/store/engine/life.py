@@ -18,6 +18,8 @@ from zajil.config.options_server import StoreOptions
 from zajil.core.clock import Clock
 from zajil.core.units import format_size
 from zajil.core.value_class import value_class
+from zajil.store.blobs.opening import open_cache
+from zajil.store.blobs.used_keys import require_keys
 from zajil.store.engine.dialect import Dialect, Progress
 from zajil.store.engine.errors import StoreFull, StoreUnavailable
 from zajil.store.engine.folder import (
@@ -127,6 +129,7 @@ def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> Pre
 
     Raises:
         StoreInUse, StoreFull, NoStore, WrongSchema, StoreUnavailable: as ``upgrade_store``.
+        BadStoreKey: a key is missing that messages are encrypted with.
     """
     claim_folder(data_dir)
     closed = close_to_others(data_dir)
@@ -135,6 +138,8 @@ def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> Pre
         _, is_new = own_node_id(dialect, data_dir, os.urandom)
     store = open_store(options, data_dir, clock=clock, random=os.urandom)
     try:
+        require_keys(store)
+        open_cache(options, data_dir, store.require_space).remove_stale()
         store.sweep()
         # No worker of this node lives, because its lock is ours: what they held is free. Else mail
         # waited for the end of a lease, where fewer workers start than were killed.

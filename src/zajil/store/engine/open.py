@@ -20,6 +20,7 @@ from zajil.config.options_server import StoreOptions
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import AccountId, NodeId
 from zajil.core.units import format_size
+from zajil.store.blobs.opening import open_blobs
 from zajil.store.engine.batch import DIRECTORY, Batch
 from zajil.store.engine.changes import Changes
 from zajil.store.engine.dialect import Dialect
@@ -33,7 +34,6 @@ from zajil.store.engine.reader import Reader
 from zajil.store.engine.sqlite import Sqlite
 from zajil.store.engine.turns import Turns
 from zajil.store.engine.writer import Unit, Writer
-from zajil.store.mail.blobs import Blobs
 from zajil.store.mail.caps import Caps
 from zajil.store.mail.header_columns import HeaderColumns
 from zajil.store.mail.message_tables import MessageTables
@@ -66,6 +66,7 @@ class Store:
         clock: Clock,
         random: Random,
         caps: Caps,
+        worker: int | None,
     ) -> None:
         self._options = options
         self._data_dir = data_dir
@@ -79,8 +80,8 @@ class Store:
         self._large = Turns(1)
         self._free_space = (0, -_FREE_SPACE_AGE_MS)
         """Bytes, and when they were counted."""
-        self.blobs = Blobs(
-            data_dir / "blobs", options.inline_limit, self.require_space, clock, random
+        self.blobs = open_blobs(
+            options, data_dir, self.require_space, clock, random, is_command=worker is None
         )
         self.reader = Reader(dialect)
         self.tables = MessageTables()
@@ -173,6 +174,7 @@ class Store:
 
     async def close(self) -> None:
         """Write what waits, then let go of everything; writes and reads fail from now on."""
+        self.blobs.close()
         await self.writer.close()
         await self.changes.close()
         await self.reader.close()
@@ -180,6 +182,7 @@ class Store:
 
     def close_now(self) -> None:
         """Let go of a store that was never started, or is closed already."""
+        self.blobs.close()
         self.changes.close_now()
         self._dialect.close()
 
@@ -203,7 +206,7 @@ class Store:
     def orphans(self, age_ms: int) -> list[str]:
         """List what ``sweep`` would remove: paths below the folder of blobs."""
         older_than_ms = self._clock.now_ms() - age_ms
-        return self.read_now(lambda conn: self.blobs.orphans(conn, older_than_ms))
+        return self.read_now(lambda conn: self.blobs.files.orphans(conn, older_than_ms))
 
     def sweep(self, age_ms: int = ORPHAN_AGE_MS) -> int:
         """Remove files of blobs that crashes left without a row; returns how many.
@@ -225,7 +228,7 @@ class Store:
     def _after_commit(self, conn: Connection, batch: Batch) -> None:
         if batch.touched:
             self.changes.announce_on(conn, batch.touched)
-        self.blobs.unlink(batch.released_files)
+        self.blobs.files.unlink(batch.released_files)
 
 
 def open_store(
@@ -272,6 +275,7 @@ def open_store(
         clock=clock,
         random=random,
         caps=caps or Caps(),
+        worker=worker,
     )
 
 

@@ -14,7 +14,7 @@ import errno
 import hashlib
 import os
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from zajil.message.source import PIECE, Source, read_pieces, size_of
@@ -228,13 +228,37 @@ def write_whole(descriptor: int, data: bytes) -> None:
         left = left[os.write(descriptor, left) :]
 
 
-def write_file(path: Path, parts: Iterable[bytes | Source]) -> tuple[int, bytes]:
-    """Write a new file and wait until its bytes are on disk; return their number and SHA-256."""
+def write_file(
+    path: Path,
+    parts: Iterable[bytes | Source],
+    seal: Callable[[Iterable[bytes]], Iterable[bytes]] | None = None,
+) -> tuple[int, bytes]:
+    """Write a new file and wait until its bytes are on disk.
+
+    Args:
+        path: of the file.
+        parts: one after the other.
+        seal: what is written in their place.
+
+    Returns:
+        The number of bytes of all parts, and their SHA-256.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o600)
     size, digest = 0, hashlib.sha256()
-    try:
+
+    def plain() -> Iterator[bytes]:
+        nonlocal size
         for part in parts:
+            for piece in read_pieces(part):
+                digest.update(piece)
+                size += len(piece)
+                yield piece
+
+    try:
+        for piece in [] if seal is None else seal(plain()):
+            write_whole(descriptor, piece)
+        for part in parts if seal is None else ():
             is_copied = isinstance(part, Spilled)
             if isinstance(part, Spilled):
                 part.copy_to(descriptor)

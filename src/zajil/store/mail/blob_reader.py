@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from types import TracebackType
 
+from zajil.message.source import PIECE
 from zajil.store.engine.errors import StoreUnavailable
 
 
@@ -74,3 +76,21 @@ class BegunReader(BlobReader):
             self._content = self._read()
             self._first = self.size
         return super().read_at(offset, size)
+
+
+def digest_of(reader: BlobReader) -> bytes:
+    """Return the SHA-256 of the bytes of a blob.
+
+    Raises:
+        StoreUnavailable: it is shorter than its row says.
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    at = 0
+    while at < reader.size:
+        piece = reader.read_at(at, PIECE)
+        if not piece:
+            raise StoreUnavailable("a message is shorter than its row says")
+        digest.update(piece)
+        at += len(piece)
+    return digest.digest()

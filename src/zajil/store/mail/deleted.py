@@ -20,7 +20,7 @@ from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.core.value_class import value_class
 from zajil.store.engine.batch import caps_of, time_of
 from zajil.store.engine.rows import execute_text, mark_of, portions
-from zajil.store.mail.blobs import release_blobs
+from zajil.store.mail.blob_rows import release_blobs
 from zajil.store.schema import account, deleted_message, mail, summary
 
 

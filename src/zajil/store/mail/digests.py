@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 
@@ -11,10 +10,9 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import BlobId
 from zajil.core.value_class import value_class
-from zajil.message.source import PIECE
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
-from zajil.store.mail.blob_reader import BlobReader
+from zajil.store.mail.blob_reader import digest_of
 from zajil.store.schema import blob
 
 _BATCH = 32
@@ -30,24 +28,6 @@ class NewDigest:
     blob_id: BlobId
     digest: bytes
     """SHA-256."""
-
-
-def digest_of(reader: BlobReader) -> bytes:
-    """Return the SHA-256 of the bytes of a blob.
-
-    Raises:
-        StoreUnavailable: it is shorter than its row says.
-        OSError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    at = 0
-    while at < reader.size:
-        piece = reader.read_at(at, PIECE)
-        if not piece:
-            raise StoreUnavailable("a message is shorter than its row says")
-        digest.update(piece)
-        at += len(piece)
-    return digest.digest()
 
 
 def count_undigested(conn: Connection) -> int:

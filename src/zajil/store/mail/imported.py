@@ -22,7 +22,8 @@ from zajil.core.value_class import value_class
 from zajil.store.engine.batch import caps_of, require_space, time_of
 from zajil.store.engine.rows import execute_text, insert_rows, mark_of, marks_of, portions
 from zajil.store.mail.append import Append, append_messages
-from zajil.store.mail.blobs import StagedBlob, write_blobs
+from zajil.store.mail.blob_rows import write_blobs
+from zajil.store.mail.blobs import StagedBlob
 from zajil.store.mail.flags import pack_flags
 from zajil.store.mail.open_mailboxes import open_mailboxes
 from zajil.store.mail.room import require_room

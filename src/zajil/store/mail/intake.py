@@ -20,7 +20,8 @@ from zajil.core.value_class import value_class
 from zajil.store.engine.batch import QUEUE, note, require_space, touch
 from zajil.store.engine.rows import insert_rows
 from zajil.store.mail.append import Append, append_messages
-from zajil.store.mail.blobs import StagedBlob, write_blobs
+from zajil.store.mail.blob_rows import write_blobs
+from zajil.store.mail.blobs import StagedBlob
 from zajil.store.mail.flags import pack_flags
 from zajil.store.mail.tracking import EventBatch
 from zajil.store.schema import mail, recipient

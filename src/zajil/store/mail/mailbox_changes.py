@@ -30,7 +30,7 @@ from zajil.store.mail.access import (
 )
 from zajil.store.mail.annotations import copy_annotations, delete_annotations_on
 from zajil.store.mail.append import NoSuchMailbox, lock_mailboxes
-from zajil.store.mail.blobs import release_blobs
+from zajil.store.mail.blob_rows import release_blobs
 from zajil.store.mail.caps import Caps
 from zajil.store.mail.deleted import count_deleted, keep_deleted, keeps_deleted
 from zajil.store.mail.kept_blocks import forget_blocks_of

@@ -24,7 +24,8 @@ from zajil.core.value_class import value_class
 from zajil.store.engine.batch import require_space, time_of
 from zajil.store.engine.rows import each_among, execute_text, mark_of
 from zajil.store.mail.append import Append, Appended, append_messages
-from zajil.store.mail.blobs import StagedBlob, release_blobs, write_blobs
+from zajil.store.mail.blob_rows import release_blobs, write_blobs
+from zajil.store.mail.blobs import StagedBlob
 from zajil.store.mail.deleted import count_deleted, keep_deleted, keeps_deleted
 from zajil.store.mail.flags import FLAG_BITS, pack_flags
 from zajil.store.mail.kept_blocks import forget_blocks

@@ -20,7 +20,7 @@ from zajil.store.feedback.feedback import said_by_move
 from zajil.store.feedback.training_queue import record_feedback
 from zajil.store.mail.access import OWNER
 from zajil.store.mail.append import Appended, take_places
-from zajil.store.mail.blobs import keep_blobs
+from zajil.store.mail.blob_rows import keep_blobs
 from zajil.store.mail.flag_changes import TEXTS
 from zajil.store.mail.flags import pack_flags, unpack_flags
 from zajil.store.mail.message_changes import Fate, remove_messages

@@ -132,12 +132,13 @@ def open_contents(
     where, parameters = _among(conn, mailbox_id, uids)
     # The names are constants.
     query = (
-        f"SELECT message.uid, message.prefix, blob.id, blob.size, {content}, blob.location"  # noqa: S608
+        f"SELECT message.uid, message.prefix, blob.id, blob.size, {content}, blob.location,"  # noqa: S608
+        " blob.digest"
         " FROM message JOIN blob ON blob.id = message.blob_id"
         f" WHERE {where} ORDER BY message.uid"
     )
-    for uid, prefix, blob_id, size, data, location in execute_text(conn, query, parameters):
-        reader = blobs.open_row(conn, blob_id, size, data, location)
+    for uid, prefix, blob_id, size, data, location, digest in execute_text(conn, query, parameters):
+        reader = blobs.open_row(conn, blob_id, size, data, location, digest)
         before = prefix.encode("utf-8")
         yield OpenMessage(uid, blob_id, before, MessageReader(before, reader))
 
@@ -161,15 +162,16 @@ def read_contents(
     where, parameters = _among(conn, mailbox_id, uids)
     # The names are constants.
     query = (
-        "SELECT message.uid, message.prefix, blob.content, blob.size, blob.location"  # noqa: S608
+        "SELECT message.uid, message.prefix, blob.content, blob.size, blob.location,"  # noqa: S608
+        " blob.digest"
         " FROM message JOIN blob ON blob.id = message.blob_id"
         f" WHERE {where} ORDER BY message.uid"
     )
     found = []
-    for uid, prefix, content, size, location in execute_text(conn, query, parameters):
+    for uid, prefix, content, size, location, digest in execute_text(conn, query, parameters):
         data = content
         if content is None:
-            with blobs.open_file(size, location) as reader:
+            with blobs.open_place(size, location, digest) as reader:
                 data = reader.read_at(0, size)
         found.append((uid, prefix.encode("utf-8"), data))
     return found

@@ -15,7 +15,7 @@ from zajil.core.service import QUEUED, RecipientState
 from zajil.core.value_class import value_class
 from zajil.store.engine.batch import note
 from zajil.store.engine.rows import insert_rows
-from zajil.store.mail.blobs import release_blobs
+from zajil.store.mail.blob_rows import release_blobs
 from zajil.store.schema import event, mail, recipient
 from zajil.tracking.codec import decode_events, encode_events
 from zajil.tracking.events import MailRefused, TrackingEvent

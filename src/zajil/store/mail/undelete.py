@@ -16,7 +16,7 @@ from zajil.core.value_class import value_class
 from zajil.store.engine.batch import caps_of, time_of
 from zajil.store.engine.rows import portions
 from zajil.store.mail.append import Append, append_messages
-from zajil.store.mail.blobs import keep_blobs
+from zajil.store.mail.blob_rows import keep_blobs
 from zajil.store.mail.deleted import Chosen, take_deleted
 from zajil.store.mail.flags import FLAG_BITS
 from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox

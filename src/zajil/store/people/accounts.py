@@ -21,7 +21,7 @@ from zajil.store.feedback.training import forget_training
 from zajil.store.mail.access import delete_rights_of, delete_rights_on
 from zajil.store.mail.annotations import delete_annotations_of, delete_annotations_on
 from zajil.store.mail.append import lock_mailboxes
-from zajil.store.mail.blobs import release_blobs
+from zajil.store.mail.blob_rows import release_blobs
 from zajil.store.mail.deleted import delete_deleted_of
 from zajil.store.mail.imported import delete_imported_of
 from zajil.store.mail.kept_blocks import forget_blocks_of

@@ -85,6 +85,11 @@ TABLES: dict[str, Treatment] = {
     "blob": Treatment(
         Erase.ACCOUNT, "mail", Restore.OWN_WAY, why="what others have as well stays theirs"
     ),
+    "blob_garbage": Treatment(
+        Erase.STAYS, why="the bytes of a deleted message are removed some minutes later"
+    ),
+    "blob_key": _NOBODY,
+    "blob_place": _NOBODY,
     "backup_hold": _NOBODY,
     "backup_run": _NOBODY,
     "content_check": _NOBODY,

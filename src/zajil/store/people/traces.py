@@ -19,7 +19,7 @@ from zajil.core.ids import MailId
 from zajil.core.service import QUEUED
 from zajil.core.value_class import value_class
 from zajil.store.engine.rows import portions
-from zajil.store.mail.blobs import release_blobs
+from zajil.store.mail.blob_rows import release_blobs
 from zajil.store.people.person import NamedPerson
 from zajil.store.schema import (
     audit,

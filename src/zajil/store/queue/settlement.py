@@ -22,7 +22,7 @@ from zajil.core.value_class import value_class
 from zajil.store.engine.batch import PROGRESS, QUEUE, require_space, touch
 from zajil.store.engine.rows import execute_text, marks_of, portions, values
 from zajil.store.mail.append import Append, append_messages
-from zajil.store.mail.blobs import release_blobs
+from zajil.store.mail.blob_rows import release_blobs
 from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.schema import mail

@@ -19,7 +19,7 @@ from zajil.core.service import QUEUED
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import ORPHAN_AGE_MS, Store
-from zajil.store.mail.blobs import release_blobs
+from zajil.store.mail.blob_rows import release_blobs
 from zajil.store.repair.contents import name_blob
 from zajil.store.repair.counts import COUNT_RULES, repair_counts
 from zajil.store.repair.damage import REPAIR, RESTORE, RULES, Damage, Rule
@@ -139,7 +139,7 @@ def _files(store: Store) -> Iterator[Damage | None]:
             return
         last = rows[-1].id
         for row in rows:
-            reason = _file_fault(store.blobs.file_of(row.location), row.size)
+            reason = _file_fault(store.blobs.files.folder / row.location, row.size)
             if reason is None:
                 continue
             # A message that was deleted meanwhile took its file along.

@@ -22,8 +22,7 @@ from zajil.store.engine.check_results import PARTS, CheckResult
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
-from zajil.store.mail.blob_reader import BlobReader
-from zajil.store.mail.digests import digest_of
+from zajil.store.mail.blob_reader import BlobReader, digest_of
 from zajil.store.repair.damage import RESTORE, Damage, deleted_name, messages_of_blob
 from zajil.store.schema import blob, deleted_message, mail
 

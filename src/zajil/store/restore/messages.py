@@ -13,7 +13,8 @@ from zajil.core.value_class import value_class
 from zajil.store.engine.batch import require_space, time_of
 from zajil.store.engine.rows import AT_ONCE, insert_rows, portions
 from zajil.store.mail.append import Append, append_messages
-from zajil.store.mail.blobs import StagedBlob, keep_blobs, write_blobs
+from zajil.store.mail.blob_rows import keep_blobs, write_blobs
+from zajil.store.mail.blobs import StagedBlob
 from zajil.store.mail.deleted import Chosen, take_deleted
 from zajil.store.mail.flags import FLAG_BITS
 from zajil.store.mail.room import require_room

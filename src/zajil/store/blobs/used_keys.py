@@ -1,0 +1,58 @@
+"""Which keys messages were encrypted with: a store does not start without one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.store.blobs.keys import BadStoreKey
+from zajil.store.engine.batch import time_of
+from zajil.store.engine.open import Store
+from zajil.store.schema import blob_key
+
+
+def load_used_keys(conn: Connection) -> list[str]:
+    """Return the ids of the keys that messages may be encrypted with."""
+    return list(conn.scalars(sa.select(blob_key.c.id).order_by(blob_key.c.id)))
+
+
+def record_key(tx: Connection, ids: Sequence[str]) -> list[None]:
+    """Remember that messages are encrypted with a key. Unit of work: idempotent."""
+    known = set(load_used_keys(tx))
+    for one in dict.fromkeys(ids):
+        if one not in known:
+            tx.execute(sa.insert(blob_key).values(id=one, since_ms=time_of(tx)))
+    return [None] * len(ids)
+
+
+def forget_keys(tx: Connection, items: Sequence[Sequence[str]]) -> list[None]:
+    """Forget keys that no message is encrypted with any more. Unit of work: idempotent."""
+    gone = [one for item in items for one in item]
+    tx.execute(sa.delete(blob_key).where(blob_key.c.id.in_(gone)))
+    return [None] * len(items)
+
+
+def missing_keys(store: Store) -> list[str]:
+    """Return the ids of keys that messages are encrypted with and that the key file has not."""
+    there = frozenset() if store.blobs.keys is None else store.blobs.keys.ids
+    return [one for one in store.read_now(load_used_keys) if one not in there]
+
+
+def require_keys(store: Store) -> None:
+    """See that all keys are there that messages are encrypted with; remember the one of now.
+
+    Raises:
+        BadStoreKey: one is missing.
+        StoreUnavailable: the database cannot be read or written.
+    """
+    missing = missing_keys(store)
+    if missing:
+        raise BadStoreKey(
+            f"messages are encrypted with key {', '.join(missing)}, which is not in store.key_file:"
+            " put the copy of this key there, in a line of its own"
+        )
+    keys = store.blobs.keys
+    if keys is not None and keys.current not in store.read_now(load_used_keys):
+        store.write_now(record_key, keys.current)
