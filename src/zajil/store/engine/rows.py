@@ -7,6 +7,7 @@ writer then waits for its turn at each row. Why not SQLAlchemy's own multi-row
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
@@ -57,14 +58,62 @@ def execute_text(tx: Connection, text: str, parameters: Sequence[Any]) -> Sequen
     For the statements of every commit: SQLAlchemy's own way to the driver takes as long as the
     statement. What the driver raises comes out as SQLAlchemy's, which the writer judges.
     """
-    cursor = tx.connection.cursor()
     try:
-        cursor.execute(text, parameters)
-        return cursor.fetchall() if cursor.description else []
+        if tx.dialect.name == "postgresql":
+            return _execute_numbered(tx, text, parameters)
+        cursor = tx.connection.cursor()
+        try:
+            cursor.execute(text, parameters)
+            return cursor.fetchall() if cursor.description else []
+        finally:
+            cursor.close()
     except tx.dialect.loaded_dbapi.Error as error:
         raise _wrapped(tx, text, parameters, error) from error
-    finally:
+
+
+def _execute_numbered(tx: Connection, text: str, parameters: Sequence[Any]) -> Sequence[Any]:
+    """Run a statement by psycopg's cursor for numbered parameters.
+
+    Its usual one looks for ``%s`` with a regular expression, which takes longer than the insert of
+    many rows. The cursor is made once for each connection, because that takes long as well.
+    """
+    connection = tx.connection
+    cursor: Any = connection.info.get(_CURSOR)
+    if cursor is None:
+        cursor = connection.info[_CURSOR] = _numbered_cursor(connection.driver_connection)
+    statement = _numbered(text) if len(text) > _REMEMBERED else _numbered_once(text)
+    cursor.execute(statement, parameters)
+    rows: Sequence[Any] = cursor.fetchall() if cursor.description else []
+    if len(rows) > _FEW:
+        # It would keep them until the next statement.
+        del connection.info[_CURSOR]
         cursor.close()
+    return rows
+
+
+def _numbered_cursor(connection: Any) -> Any:
+    from psycopg import RawCursor
+    from psycopg.types.numeric import Int8BinaryDumper
+
+    cursor: Any = RawCursor(connection)
+    # Or each number has the smallest type that holds it, and a statement that was prepared serves
+    # only rows whose numbers are as large.
+    cursor.adapters.register_dumper(int, Int8BinaryDumper)
+    return cursor
+
+
+def _numbered(text: str) -> bytes:
+    """Return a statement with ``$1``, ``$2`` in the place of each ``%s``."""
+    first, *rest = text.split("%s")
+    return (first + "".join([f"${number}{part}" for number, part in enumerate(rest, 1)])).encode()
+
+
+_numbered_once = functools.lru_cache(500)(_numbered)
+_REMEMBERED = 8000
+"""Characters of a statement that is kept with its numbers."""
+_CURSOR = "zajil.cursor"
+_FEW = 20
+"""Rows of a result that a cursor may keep."""
 
 
 def _wrapped(tx: Connection, text: str, parameters: Sequence[Any], error: Any) -> BaseException:
@@ -91,6 +140,11 @@ def mark_of(tx: Connection) -> str:
 def marks_of(tx: Connection, parameters: Sequence[Any]) -> str:
     """Return the placeholders of these parameters for ``IN``: ``(?, ?, ?)``."""
     return f"({', '.join([mark_of(tx)] * len(parameters))})"
+
+
+def number_array(numbers: Iterable[int]) -> str:
+    """Return numbers as PostgreSQL reads ``bigint[]``: a parameter that is cast to that type."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def each_among(

@@ -6,15 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import count as count_from
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.errors import NotFound
 from zajil.core.ids import BlobId, MailboxId, MailId, ModSeq, ThreadId, Uid
 from zajil.core.value_class import value_class
 from zajil.store.engine.batch import NEW_MESSAGES, mailbox_topic, touch
-from zajil.store.engine.rows import execute_text, insert_rows, values
-from zajil.store.schema import mailbox, message
+from zajil.store.engine.rows import execute_text, insert_rows, number_array, values
+from zajil.store.schema import message
 
 
 class NoSuchMailbox(NotFound):
@@ -123,12 +122,8 @@ def lock_mailboxes(tx: Connection, mailbox_ids: Sequence[MailboxId]) -> None:
     SQLite has one writer at a time, and nothing to lock.
     """
     if tx.dialect.name == "postgresql":
-        tx.execute(
-            sa.select(mailbox.c.id)
-            .where(mailbox.c.id.in_(mailbox_ids))
-            .order_by(mailbox.c.id)
-            .with_for_update()
-        )
+        lock = "SELECT id FROM mailbox WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE"
+        execute_text(tx, lock, (number_array(mailbox_ids),))
 
 
 def _take_uids(tx: Connection, appends: Sequence[Append]) -> dict[MailboxId, Iterator[Appended]]:
@@ -138,7 +133,6 @@ def _take_uids(tx: Connection, appends: Sequence[Append]) -> dict[MailboxId, Ite
     for append in appends:
         counts[append.mailbox_id] += 1
         sizes[append.mailbox_id] += append.size
-    lock_mailboxes(tx, list(counts))
     taken: dict[MailboxId, Iterator[Appended]] = {}
     needs = [(mailbox_id, count, sizes[mailbox_id]) for mailbox_id, count in counts.items()]
     for mailbox_id, first in take_places(tx, needs).items():
@@ -150,7 +144,9 @@ def _take_uids(tx: Connection, appends: Sequence[Append]) -> dict[MailboxId, Ite
 def take_places(
     tx: Connection, needs: Sequence[tuple[MailboxId, int, int]]
 ) -> dict[MailboxId, Appended]:
-    """Take places at the end of mailboxes that are locked, and count what comes there.
+    """Take places at the end of mailboxes, and count what comes there.
+
+    Locks the mailboxes, as ``lock_mailboxes`` does.
 
     Args:
         tx: the transaction.
@@ -163,16 +159,12 @@ def take_places(
         NoSuchMailbox: one of them is gone.
     """
     counts = {mailbox_id: count for mailbox_id, count, _ in needs}
-    wanted, parameters = values(tx, needs)
-    # One statement for all mailboxes; the names are constants.
-    rows = execute_text(
-        tx,
-        "UPDATE mailbox SET uid_next = uid_next + wanted.column2,"  # noqa: S608
-        " modseq = modseq + wanted.column2, messages = messages + wanted.column2,"
-        f" size = size + wanted.column3 FROM ({wanted}) AS wanted"
-        " WHERE mailbox.id = wanted.column1 RETURNING mailbox.id, uid_next, modseq",
-        parameters,
-    )
+    if tx.dialect.name == "postgresql":
+        ids, numbers, sizes = map(number_array, zip(*needs, strict=True))
+        rows = execute_text(tx, _TAKE_LOCKED, (ids, ids, numbers, sizes))
+    else:
+        wanted, parameters = values(tx, needs)
+        rows = execute_text(tx, _TAKE.format(f"({wanted}) AS wanted"), parameters)
     taken: dict[MailboxId, Appended] = {}
     for mailbox_id, uid_next, modseq in rows:
         count = counts[mailbox_id]
@@ -181,3 +173,21 @@ def take_places(
         if mailbox_id not in taken:
             raise NoSuchMailbox(mailbox_id)
     return taken
+
+
+# One statement for all mailboxes. A row is locked before it is changed, in the order of the ids.
+_TAKE = (
+    "UPDATE mailbox SET uid_next = uid_next + wanted.column2,"
+    " modseq = modseq + wanted.column2, messages = messages + wanted.column2,"
+    " size = size + wanted.column3 FROM {}"
+    " WHERE mailbox.id = wanted.column1 RETURNING mailbox.id, uid_next, modseq"
+)
+_LOCKED = (
+    "WITH locked AS (SELECT id AS locked_id FROM mailbox WHERE id = ANY(%s::bigint[])"
+    " ORDER BY id FOR UPDATE)"
+)
+_WANTED = (
+    "locked JOIN unnest(%s::bigint[], %s::bigint[], %s::bigint[])"
+    " AS wanted(column1, column2, column3) ON locked_id = column1"
+)
+_TAKE_LOCKED = f"{_LOCKED} {_TAKE.format(_WANTED)}"
