@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -25,11 +25,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId
+from zajil.core.value_class import value_class
 from zajil.message.index_words import IndexWords, prefix_words
 from zajil.message.word_blocks import (
     Block,
 )
-from zajil.store.engine.rows import AT_ONCE, execute_text, insert_rows, mark_of, portions, values
+from zajil.store.engine.rows import AT_ONCE, execute_text, insert_rows, portions, values
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.schema import mailbox, message, text_block, text_segment
 
@@ -70,12 +71,14 @@ def write_words(tx: Connection, new: Mapping[BlobId, IndexWords]) -> None:
     prefixes: dict[tuple[AccountId, BlobId], set[str]] = defaultdict(set)
     for row in waiting:
         prefixes[row.account_id, row.blob_id].add(row.prefix)
+    segments: list[NewSegment] = []
     for (account_id, blob_id), some_prefixes in prefixes.items():
         own = new[blob_id].block
         blocks = [own, *[prefix_words(prefix) for prefix in some_prefixes]]
         there = [block for block in blocks if block is not None]
         if account_id and there:  # 0: the mailbox is missing
-            insert_segment(tx, account_id, [blob_id], there)
+            segments.append(NewSegment(account_id, (blob_id,), there))
+    insert_segments(tx, segments)
     placed = [
         (
             row.mailbox_id,
@@ -106,29 +109,44 @@ def let_wait(tx: Connection, blob_ids: Sequence[BlobId]) -> None:
         tx.execute(sa.update(message).where(here).values(indexed=int(Indexed.WAITING)))
 
 
-def insert_segment(
-    tx: Connection, account_id: AccountId, blob_ids: Sequence[BlobId], blocks: Iterable[Block]
-) -> None:
-    """Insert a segment with its blocks."""
-    mark = mark_of(tx)
-    packed = bytearray(_pack_ids(blob_ids))
-    ((segment_id,),) = execute_text(
-        tx,
-        "INSERT INTO text_segment (account_id, messages, blob_ids)"  # noqa: S608
-        f" VALUES ({mark}, {mark}, {mark}) RETURNING id",
-        (account_id, len(blob_ids), packed),
-    )
-    # SQLite's driver takes a bytearray as it is, and looks for an adapter of ``bytes``.
-    rows = [
-        (
-            segment_id,
-            bytearray(block.first),
-            bytearray(block.last),
-            bytearray(block.words),
-            bytearray(block.numbers),
+@value_class(frozen=True, slots=True)
+class NewSegment:
+    """A segment that is to be inserted."""
+
+    account_id: AccountId
+    blob_ids: Sequence[BlobId]
+    blocks: Sequence[Block]
+
+
+def insert_segments(tx: Connection, segments: Sequence[NewSegment]) -> None:
+    """Insert segments with their blocks, by one statement for each of the two tables."""
+    rows: list[tuple[Any, ...]] = []
+    for some in portions(segments):
+        # SQLite's driver takes a bytearray as it is, and looks for an adapter of ``bytes``.
+        marks, parameters = values(
+            tx,
+            [
+                (one.account_id, len(one.blob_ids), bytearray(_pack_ids(one.blob_ids)))
+                for one in some
+            ],
         )
-        for block in blocks
-    ]
+        found = execute_text(
+            tx,
+            f"INSERT INTO text_segment (account_id, messages, blob_ids) {marks} RETURNING id",
+            parameters,
+        )
+        # Ids are given in the order of the rows, in which RETURNING need not give them.
+        for segment, segment_id in zip(some, sorted([number for (number,) in found]), strict=True):
+            rows += [
+                (
+                    segment_id,
+                    bytearray(block.first),
+                    bytearray(block.last),
+                    bytearray(block.words),
+                    bytearray(block.numbers),
+                )
+                for block in segment.blocks
+            ]
     insert_rows(tx, _BLOCK_COLUMNS, rows)
 
 

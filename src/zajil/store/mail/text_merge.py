@@ -21,8 +21,9 @@ from zajil.core.value_class import value_class
 from zajil.message.word_blocks import Block, OpenSegment, merge
 from zajil.store.engine.rows import portions
 from zajil.store.mail.text_index import (
+    NewSegment,
     delete_segments,
-    insert_segment,
+    insert_segments,
     unpack_ids,
 )
 from zajil.store.schema import blob, mailbox, message, text_block, text_segment
@@ -168,7 +169,7 @@ def replace_segments(tx: Connection, items: Sequence[Replacement]) -> list[bool]
             if is_kept
         ]
         if kept and item.blocks:
-            insert_segment(tx, item.account_id, kept, item.blocks)
+            insert_segments(tx, [NewSegment(item.account_id, kept, item.blocks)])
     return done
 
 

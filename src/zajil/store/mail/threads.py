@@ -56,10 +56,6 @@ _THREADLESS = (
         message.c.blob_id.in_(sa.bindparam("ids_", expanding=True)), message.c.thread_id.is_(None)
     )
 )
-_LINKS = sa.select(thread_link.c.key, thread_link.c.thread_id).where(
-    thread_link.c.account_id == sa.bindparam("account_"),
-    thread_link.c.key.in_(sa.bindparam("keys_", expanding=True)),
-)
 
 
 def give_threads(tx: Connection, keys: Mapping[BlobId, tuple[int, ...]]) -> None:
@@ -81,10 +77,20 @@ def give_threads(tx: Connection, keys: Mapping[BlobId, tuple[int, ...]]) -> None
     _lock_accounts(tx, list(waiting))
     mailboxes = {box for places in waiting.values() for some in places.values() for box, _ in some}
     lock_mailboxes(tx, sorted(MailboxId(box) for box in mailboxes))
-    placed: list[tuple[int, int, ThreadId]] = []
-    for account_id, places in sorted(waiting.items()):
-        threads = _choose_threads(tx, account_id, {one: keys[one] for one in sorted(places)})
-        placed += [(box, uid, threads[one]) for one, found in places.items() for box, uid in found]
+    threads = _choose_threads(
+        tx,
+        {
+            (account_id, blob_id): keys[blob_id]
+            for account_id, places in sorted(waiting.items())
+            for blob_id in sorted(places)
+        },
+    )
+    placed = [
+        (box, uid, threads[account_id, blob_id])
+        for account_id, places in sorted(waiting.items())
+        for blob_id, found in places.items()
+        for box, uid in found
+    ]
     for start in range(0, len(placed), AT_ONCE):
         marks, parameters = values(tx, placed[start : start + AT_ONCE])
         execute_text(
@@ -97,24 +103,38 @@ def give_threads(tx: Connection, keys: Mapping[BlobId, tuple[int, ...]]) -> None
 
 
 def _choose_threads(
-    tx: Connection, account_id: AccountId, by_blob: Mapping[BlobId, tuple[int, ...]]
-) -> dict[BlobId, ThreadId]:
-    every = list({key for keys in by_blob.values() for key in keys})
-    links: dict[int, ThreadId] = {}
+    tx: Connection, keys: Mapping[tuple[AccountId, BlobId], tuple[int, ...]]
+) -> dict[tuple[AccountId, BlobId], ThreadId]:
+    """Return the thread of each blob in each account, and link what connects new messages to it.
+
+    Args:
+        tx: the transaction, which has locked the accounts.
+        keys: what connects each with others; of one account, the oldest blob first.
+    """
+    every = sorted({(owner, key) for (owner, _), some in keys.items() for key in some})
+    links: dict[tuple[int, int], ThreadId] = {}
     for some in portions(every):
-        given = {"account_": account_id, "keys_": some}
-        links.update((row.key, row.thread_id) for row in tx.execute(_LINKS, given))
+        wanted, parameters = values(tx, some)
+        # One statement for all accounts; the names are constants.
+        found = execute_text(
+            tx,
+            # SQLite takes the sides of a CROSS JOIN in their order.
+            f"SELECT account_id, key, thread_id FROM ({wanted}) AS wanted CROSS JOIN thread_link"  # noqa: S608
+            " WHERE account_id = wanted.column1 AND key = wanted.column2",
+            parameters,
+        )
+        links.update(((owner, key), ThreadId(thread)) for owner, key, thread in found)
     new: list[tuple[int, int, str]] = []
-    threads: dict[BlobId, ThreadId] = {}
-    for blob_id, keys in by_blob.items():
-        joined = [links[key] for key in keys if key in links]
+    threads: dict[tuple[AccountId, BlobId], ThreadId] = {}
+    for (owner, blob_id), own_keys in keys.items():
+        joined = [links[owner, key] for key in own_keys if (owner, key) in links]
         # A thread has the id of the blob that began it, so the smallest is the oldest.
         thread = min(joined, default=ThreadId(blob_id))
-        threads[blob_id] = thread
-        for key in keys:
-            if key not in links:
-                links[key] = thread
-                new.append((account_id, key, thread))
+        threads[owner, blob_id] = thread
+        for key in own_keys:
+            if (owner, key) not in links:
+                links[owner, key] = thread
+                new.append((owner, key, thread))
     columns = (thread_link.c.account_id, thread_link.c.key, thread_link.c.thread_id)
     insert_rows(tx, columns, sorted(new), keep_old=True)
     return threads
