@@ -21,8 +21,8 @@ from zajil.store.engine.batch import Topic
 EVERYTHING = Topic("*")
 """Too much changed to be named."""
 
-_PAUSE_SECONDS = 0.02
-"""Between two datagrams to the same processes: each wakes their loops, hundreds of times a second
+PAUSE_SECONDS = 0.02
+"""Between two hints to the same processes: each wakes their loops, hundreds of times a second
 where mail comes in; what changes meanwhile goes with the next."""
 _MAX_HINT = 7000
 """Bytes of a hint: NOTIFY takes less than 8000."""
@@ -101,7 +101,7 @@ class Datagrams(Hints):
             return
         self._send_now()
         if self._loop is not None:
-            self._pause = self._loop.call_later(_PAUSE_SECONDS, self._end_pause)
+            self._pause = self._loop.call_later(PAUSE_SECONDS, self._end_pause)
 
     def _end_pause(self) -> None:
         self._pause = None

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.ids import NodeId
 from zajil.store.engine.batch import Topic
 from zajil.store.engine.errors import StoreUnavailable
-from zajil.store.engine.hints import Hints, Publish
+from zajil.store.engine.hints import PAUSE_SECONDS, Hints, Publish
 from zajil.store.engine.postgres import Postgres, channel_name, first_of_search_path
 
 
@@ -43,6 +43,10 @@ class Notifications(Hints):
         self._made: psycopg.Connection[Any] | None = None
         """Made in a thread for ``revive``, which may have been cancelled meanwhile."""
         self._ended = False
+        self._unsent: set[Topic] = set()
+        self._pause: asyncio.TimerHandle | None = None
+        self._awaits_answer = False
+        """Whether the listener's connection still runs the last notification."""
 
     def start(self, loop: asyncio.AbstractEventLoop, publish: Publish) -> None:
         """Listen on a connection of our own."""
@@ -59,14 +63,49 @@ class Notifications(Hints):
                 if listener is not None:
                     self._listen(listener, *self._home)
 
+    def send(self, topics: Set[Topic]) -> None:
+        """Notify by the connection we listen on, or a moment later with what comes until then."""
+        self._unsent |= topics
+        if self._pause is None and self._home is not None and not self._home[0].is_closed():
+            self._send_now()
+            self._pause = self._home[0].call_later(PAUSE_SECONDS, self._end_pause)
+
+    def _end_pause(self) -> None:
+        self._pause = None
+        if self._unsent:
+            self.send(set())
+
+    def _send_now(self) -> None:
+        """Send what is to send, and do not wait for the answer."""
+        listener = self._listener
+        if listener is None:
+            self._unsent.clear()  # the server is away: the others will look
+        elif not self._awaits_answer and self._channel is not None:
+            topics, self._unsent = self._unsent, set()
+            parameters = [self._channel.encode(), self._write(topics).encode()]
+            with contextlib.suppress(psycopg.OperationalError):
+                listener.pgconn.send_query_params(b"SELECT pg_notify($1, $2)", parameters)
+                self._awaits_answer = True
+                listener.pgconn.flush()
+
     def send_on(self, conn: Connection, topics: Set[Topic]) -> None:
-        """Notify in a transaction of its own: inside the batch it would make commits queue up."""
+        """Notify at once, where nobody listens: of what a command changed.
+
+        In a transaction of its own: inside the batch it would make commits queue up.
+        """
+        if self._home is not None:
+            return  # ``send`` will, without a round trip of the writer
         with contextlib.suppress(sa.exc.SQLAlchemyError), conn.begin():
             channel = self._channel_of(conn)
             conn.execute(_NOTIFY, {"channel": channel, "hint": self._write(topics)})
 
     def close(self) -> None:
-        """Close the connection we listen on, for good."""
+        """Send the hints that wait, and close the connection we listen on, for good."""
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        if self._unsent:
+            self._send_now()
         with self._lock:
             self._ended = True
             made, self._made = self._made, None
@@ -118,11 +157,18 @@ class Notifications(Hints):
             except psycopg.OperationalError:
                 self._leave()  # the server went: ``revive`` tries again, until then we look
                 return
+            self._take_answer(listener.pgconn)
             while (notice := listener.pgconn.notifies()) is not None:
                 self._hear(notice.extra.decode("utf-8", "replace"), publish)
 
         self._listener, self._descriptor = listener, listener.fileno()
+        self._awaits_answer = False
         loop.add_reader(self._descriptor, readable)
+
+    def _take_answer(self, connection: psycopg.pq.abc.PGconn) -> None:
+        """Drop the result of the last notification, once it is there."""
+        while self._awaits_answer and not connection.is_busy():
+            self._awaits_answer = connection.get_result() is not None
 
     def _channel_of(self, conn: Connection) -> str:
         if self._channel is None:
