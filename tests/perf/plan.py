@@ -33,6 +33,8 @@ class Plan:
     """MAIL, RCPT and DATA in one packet (RFC 2920)."""
     sender: str = "a@x.test"
     recipient: str = "b@y.test"
+    accounts: int = 1
+    """Mails go in turn to ``recipient`` and to ``b1@y.test`` to ``bN@y.test``, N one less."""
     auth: str = ""
     """``LOGIN:PASSWORD`` for AUTH PLAIN; empty: none."""
 
@@ -64,6 +66,7 @@ class Step:
     """Codes of the replies that must come."""
     handshake: bool = False
     """Before anything is sent."""
+    is_message: bool = False
 
 
 QUIT = (Step(b"QUIT\r\n", (b"221",)),)
@@ -82,6 +85,12 @@ def opening(plan: Plan) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def mails_in_turn(plan: Plan) -> list[tuple[Step, ...]]:
+    """Return a mail for each account, as ``mail_steps`` does."""
+    others = [replace(plan, recipient=f"b{number}@y.test") for number in range(1, plan.accounts)]
+    return [mail_steps(one) for one in (plan, *others)]
+
+
 def mail_steps(plan: Plan) -> tuple[Step, ...]:
     """Return one mail; the last step is the message behind its Message-ID's first part."""
     envelope = [
@@ -93,7 +102,7 @@ def mail_steps(plan: Plan) -> tuple[Step, ...]:
         words = b"".join(step.send for step in envelope)
         envelope = [Step(words, (b"250", b"250", b"354"))]
     text = b"@client.x.test>\r\n\r\n" + _body(plan.size)
-    return (*envelope, Step(text + b".\r\n", (b"250",)))
+    return (*envelope, Step(text + b".\r\n", (b"250",), is_message=True))
 
 
 def message(plan: Plan) -> bytes:

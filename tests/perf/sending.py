@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,9 +29,19 @@ def send(plan: Plan, address: str, processes: int = 1) -> Sent:
     Raises:
         SendingFailed: one of them ended with an error.
     """
+    return send_to_all(plan, [address] * processes)
+
+
+def send_to_all(plan: Plan, addresses: Sequence[str]) -> Sent:
+    """Send equal parts of a plan to servers at the same time, by a generator for each.
+
+    Raises:
+        SendingFailed: one of them ended with an error.
+    """
     running: list[subprocess.Popen[str]] = []
+    processes = len(addresses)
     with ExitStack() as stack:
-        for number in range(processes):
+        for number, address in enumerate(addresses):
             share = replace(
                 plan,
                 mails=_share(plan.mails, processes, number),
@@ -46,7 +57,7 @@ def send(plan: Plan, address: str, processes: int = 1) -> Sent:
             running.append(generator)
         for generator in running:
             if generator.stdout is None or generator.stdout.readline() != "ready\n":
-                raise SendingFailed(f"the load generator cannot begin at {address}")
+                raise SendingFailed(f"a load generator cannot begin at one of {addresses}")
         for generator in running:
             if generator.stdin is not None:
                 generator.stdin.write("go\n")

@@ -1,0 +1,212 @@
+"""What a mail costs on SQLite and on PostgreSQL, on one node and on several.
+
+``python tests/perf/nodes.py [--mails 2000] [--rounds 5] [--nodes 1,2,4] [--accounts 100]``
+
+The clusters of ``clusters.py`` take the same load in turns; what counts is CPU, not time.
+``accept`` ends with the last 250; ``relay`` when the last mail is at the next server. CPU of the
+nodes and of the server of PostgreSQL, with all of its processes, are told apart. Of both, "whole"
+counts what follows too: the indexer, and a checkpoint of PostgreSQL. The ratio is to SQLite in the
+same round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
+
+from clusters import AWAY, Cluster, Counters, postgres_cluster, sqlite_cluster
+from kit.load import machine_cpu_seconds
+from plan import Plan
+from report import machine_lines, speed_line
+from sending import send_to_all
+from zajil.core.units import parse_size
+
+_SECONDS = 120.0
+_WARM_UP = 300
+"""Mails that each cluster takes before the first round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one load cost a cluster; CPU in microseconds a mail."""
+
+    nodes_us: float
+    database_us: float
+    whole_us: float
+    """Of both, until nothing was left to do."""
+    mails_per_second: float
+    other_cpus: float
+    counted: Counters
+
+    @property
+    def total_us(self) -> float:
+        """Return what nodes and database took until the load had ended."""
+        return self.nodes_us + self.database_us
+
+
+def measure(cluster: Cluster, plan: Plan, *, is_relay: bool) -> Cost:
+    """Send a load to all nodes in equal parts, and wait until it has ended."""
+    before, cpu, machine = cluster.counters(), cluster.cpu(), machine_cpu_seconds()
+    sunk, start = cluster.sunk(), time.monotonic()
+    sent = send_to_all(plan, cluster.addresses)
+    if is_relay:
+        _wait(lambda: cluster.sunk() - sunk >= plan.mails)
+    seconds = time.monotonic() - start
+    nodes, database = (now - then for now, then in zip(cluster.cpu(), cpu, strict=True))
+    others = machine_cpu_seconds() - machine - nodes - database - sent.cpu_us / 1e6
+    if not is_relay:
+        _wait(lambda: not cluster.unindexed())
+    cluster.checkpoint()
+    whole = sum(cluster.cpu()) - sum(cpu)
+    scale = 1e6 / plan.mails
+    return Cost(
+        nodes_us=nodes * scale,
+        database_us=database * scale,
+        whole_us=whole * scale,
+        mails_per_second=plan.mails / seconds,
+        other_cpus=max(0.0, others / seconds),
+        counted=cluster.counters() - before,
+    )
+
+
+def _wait(is_done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not is_done():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the load did not end")
+        time.sleep(0.2)
+
+
+def in_turns(
+    clusters: Sequence[Cluster], plan: Plan, rounds: int, *, is_relay: bool
+) -> dict[str, list[Cost]]:
+    """Give all clusters the load in each round, in every other one in the opposite order."""
+    found: dict[str, list[Cost]] = {cluster.name: [] for cluster in clusters}
+    for number in range(rounds):
+        for cluster in clusters if number % 2 == 0 else reversed(clusters):
+            nodes = len(cluster.addresses)
+            given = replace(plan, sessions=plan.sessions * nodes)
+            found[cluster.name].append(measure(cluster, given, is_relay=is_relay))
+    return found
+
+
+HEADER = (
+    "| load | accounts | sessions of a node | database, nodes | CPU µs a mail: nodes + database "
+    "| ratio: median (min..max) | whole µs | its ratio: median (min..max) "
+    "| transactions, syncs, KB of WAL a mail | rolled back | mails/s | others |\n"
+    f"{'|---' * 12}|"
+)
+
+
+def rows(load: str, plan: Plan, found: dict[str, list[Cost]]) -> list[str]:
+    """Return one row for each cluster; the first is what the others are compared with."""
+    first = next(iter(found.values()))
+    made = []
+    for name, costs in found.items():
+        ratios = [one.total_us / base.total_us for one, base in zip(costs, first, strict=True)]
+        whole = [one.whole_us / base.whole_us for one, base in zip(costs, first, strict=True)]
+        nodes, database = _median(costs, "nodes_us"), _median(costs, "database_us")
+        counted = [one.counted for one in costs]
+        count = plan.mails * len(costs)
+        made.append(
+            f"| {load} | {plan.accounts} | {plan.sessions} | {name}"
+            f" | {nodes:.0f} + {database:.0f} = {nodes + database:.0f} | {_spread(ratios)}"
+            f" | {_median(costs, 'whole_us'):.0f} | {_spread(whole)}"
+            f" | {sum(one.commits for one in counted) / count:.2f},"
+            f" {sum(one.wal_syncs for one in counted) / count:.2f},"
+            f" {sum(one.wal_bytes for one in counted) / count / 1000:.1f}"
+            f" | {sum(one.rollbacks for one in counted)}"
+            f" | {_median(costs, 'mails_per_second'):.0f} | {_median(costs, 'other_cpus'):.2f} |"
+        )
+    return made
+
+
+def _median(costs: Sequence[Cost], name: str) -> float:
+    return statistics.median(float(getattr(one, name)) for one in costs)
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"**{statistics.median(values):.2f}** ({min(values):.2f}..{max(values):.2f})"
+
+
+def ask(clusters: Sequence[Cluster], arguments: argparse.Namespace) -> None:
+    """Measure all loads, and print a row for each cluster as soon as it is known."""
+    for load in arguments.loads.split(","):
+        is_relay = load == "relay"
+        for accounts in (1,) if is_relay else map(int, arguments.accounts.split(",")):
+            for sessions in map(int, arguments.sessions.split(",")):
+                plan = Plan(
+                    mails=arguments.mails,
+                    sessions=sessions,
+                    size=parse_size(arguments.size),
+                    per_connection=0,
+                    recipient=AWAY if is_relay else Plan(1).recipient,
+                    accounts=accounts,
+                )
+                warm = replace(plan, mails=_WARM_UP)
+                for cluster in clusters:
+                    measure(cluster, warm, is_relay=is_relay)
+                found = in_turns(clusters, plan, arguments.rounds, is_relay=is_relay)
+                print("\n".join(rows(load, plan, found)), flush=True)
+
+
+def main() -> int:
+    """Measure; give the exit status."""
+    arguments = _arguments()
+    print("\n".join(machine_lines()), flush=True)
+    # So that everything that was started is ended and removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    most = max(map(int, arguments.accounts.split(",")))
+    with (
+        tempfile.TemporaryDirectory(prefix="zajil-nodes-", dir=arguments.dir) as name,
+        ExitStack() as stack,
+    ):
+        base = Path(name)
+        base.chmod(0o755)  # PostgreSQL runs as another user
+        clusters = []
+        if not arguments.without_sqlite:
+            clusters.append(
+                stack.enter_context(sqlite_cluster(base / "sqlite", most, arguments.set))
+            )
+        for nodes in map(int, arguments.nodes.split(",")):
+            folder = base / f"postgresql{nodes}"
+            clusters.append(
+                stack.enter_context(
+                    postgres_cluster(folder, nodes, most, arguments.set, arguments.pg)
+                )
+            )
+        print(HEADER, flush=True)
+        ask(clusters, arguments)
+    print(f"at the end: {speed_line()}")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    add = parser.add_argument
+    add("--mails", type=int, default=2000, help="of each run")
+    add("--rounds", type=int, default=5, help="whose median is reported")
+    add("--nodes", default="1,2,4", help="of PostgreSQL")
+    add("--accounts", default="100", help="that the mails are for; 1 is the worst case")
+    add("--sessions", default="20", help="at a time, of each node")
+    add("--loads", default="accept,relay")
+    add("--size", default="5KiB", help="of the body")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the nodes")
+    add("--pg", action="append", default=[], metavar="NAME=VALUE", help="a setting of PostgreSQL")
+    add("--without-sqlite", action="store_true", help="compare with the first one of PostgreSQL")
+    add("--dir", type=Path, help="on the disk that is meant; default: temporary")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
