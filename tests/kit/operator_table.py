@@ -359,6 +359,13 @@ PAGES: dict[str, Page] = {
             "zajil tls reports import report.json.gz": Expected(says=("imported as report 2",)),
         },
     ),
+    "nodes": Page(
+        expected={
+            "zajil node list": Expected(says=("there is no list of nodes",)),
+            "zajil node drain --wait": Expected(status=1, says=("no list of nodes",)),
+            "zajil node forget mx2.example.org": Expected(status=1, says=("no list of nodes",)),
+        },
+    ),
     "upgrade": Page(
         prepare=scenes.upgraded,
         fill={"chown zajil:": f"chown {_ME}:"},

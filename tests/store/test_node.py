@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import shutil
 import stat
@@ -13,9 +14,11 @@ import pytest
 from kit.clock import CountingRandom
 from kit.store import open_test_store, running, small_store_options
 from zajil.net.system import SystemClock
-from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.errors import NodeGone, StoreUnavailable
 from zajil.store.engine.life import prepare_store
-from zajil.store.engine.node import NODE_FILE, load_node_id
+from zajil.store.engine.node import NODE_FILE, load_node_id, own_facts, own_node_id
+from zajil.store.engine.nodes import enter_node, list_nodes
+from zajil.store.engine.open import make_dialect
 
 
 def test_it_is_made_with_the_store_and_stays(store_url: str, tmp_path: Path) -> None:
@@ -68,10 +71,17 @@ def test_a_copied_data_folder_gets_an_id_of_its_own(postgres_url: str, tmp_path:
     store = open_test_store(postgres_url, data, 0)
     shutil.copytree(data, copy)
 
+    async def beat() -> None:
+        while True:
+            store.standing.beat(1, 0)
+            await asyncio.sleep(0.1)
+
     async def run() -> None:
         async with running(store):
             assert load_node_id(copy, os.urandom) == store.node_id
+            beats = asyncio.create_task(beat())
             prepared = await asyncio.to_thread(prepare_store, options, copy, clock=clock)
+            beats.cancel()
             assert prepared.has_new_node_id
             assert load_node_id(copy, os.urandom) != store.node_id
             prepared = await asyncio.to_thread(prepare_store, options, copy, clock=clock)
@@ -80,6 +90,31 @@ def test_a_copied_data_folder_gets_an_id_of_its_own(postgres_url: str, tmp_path:
     asyncio.run(run())
     assert not prepare_store(options, data, clock=clock).has_new_node_id
     assert load_node_id(data, os.urandom) == store.node_id
+
+
+def test_connections_that_a_power_failure_left_are_ended(postgres_url: str, tmp_path: Path) -> None:
+    """The machine comes back sooner than the database notices: the node keeps its id."""
+    store = open_test_store(postgres_url, tmp_path / "data", 0)
+
+    async def run() -> None:
+        async with running(store):
+            dialect = make_dialect(small_store_options(postgres_url), tmp_path / "data")
+            found = await asyncio.to_thread(
+                own_node_id,
+                dialect,
+                tmp_path / "data",
+                os.urandom,
+                patience_seconds=0.1,
+                silence_seconds=0.3,
+            )
+            assert found == (store.node_id, False)
+            enter = functools.partial(enter_node, dialect, store.node_id, own_facts(), 0)
+            await asyncio.to_thread(enter)
+            with pytest.raises(NodeGone):
+                await store.read(list_nodes)
+            dialect.close()
+
+    asyncio.run(run())
 
 
 def test_a_command_beside_a_starting_server_is_no_second_node(

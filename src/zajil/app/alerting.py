@@ -18,6 +18,7 @@ from zajil.monitor.finders import (
     WorkerWatch,
     find_ending_certificates,
     find_full_disk,
+    find_ill_nodes,
     find_late_mail,
     find_old_backup,
     find_unsigned_domains,
@@ -79,6 +80,11 @@ def _watches(resources: WorkerResources) -> Sequence[AlertWatch]:
         AlertWatch(frozenset({AlertKind.WORKERS}), WorkerWatch(deaths, clock).find, LOOK_SECONDS),
         AlertWatch(frozenset({AlertKind.STORE}), functools.partial(find_damaged_store, store)),
     ]
+    if store.standing.is_shared:
+        find_nodes = functools.partial(find_ill_nodes, store)
+        watches.append(
+            AlertWatch(frozenset({AlertKind.NODE, AlertKind.CLOCK}), find_nodes, LOOK_SECONDS)
+        )
     if configuration.directory.urls:
         find_directory = functools.partial(find_directory_problem, store, clock)
         watches.append(AlertWatch(frozenset({AlertKind.DIRECTORY}), find_directory, LOOK_SECONDS))

@@ -23,7 +23,7 @@ from zajil.net.system import SystemClock
 from zajil.operations.configuration import must_mend, should_mend
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import claim_folder
-from zajil.store.engine.life import Prepared, prepare_store
+from zajil.store.engine.life import Prepared, leave_store, prepare_store
 from zajil.tls.context import BadCertificate
 
 
@@ -65,6 +65,7 @@ def serve(
     command = ("--config", str(file), *(f"--set={one}" for one in overrides))
     shared = _prepare(make_permanent(configuration, file, load, command), configuration)
     status = RunningServer(shared, ready_fd).run(stop_fd)
+    _leave(configuration)
     log.info("stopped", status=status)
     return status
 
@@ -83,12 +84,24 @@ def _prepare(permanent: Permanent, configuration: Configuration) -> Shared:
         _become(server.user)
         claim_folder(server.data_dir)
         permanent.lock.take(server.shutdown_grace_ms / 1000)
-        prepared = prepare_store(configuration.store, server.data_dir, clock=SystemClock())
+        prepared = prepare_store(
+            configuration.store,
+            server.data_dir,
+            clock=SystemClock(),
+            largest_message=configuration.limits.message_size,
+        )
         load_tables()
     except (BindFailed, BadCertificate, StoreUnavailable) as error:
         raise CannotStart(str(error)) from error
     _tell(prepared)
     return shared
+
+
+def _leave(configuration: Configuration) -> None:
+    try:
+        leave_store(configuration.store, configuration.server.data_dir)
+    except StoreUnavailable as error:
+        get_logger().warning("cannot tell the other nodes of the stop", reason=str(error))
 
 
 def _tell(prepared: Prepared) -> None:

@@ -25,7 +25,7 @@ from zajil.net.limits import SessionLimits
 from zajil.read.pop3.locks import MaildropLocks
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Parts:
     """What a worker runs until it stops, and what it waits for then."""
 
@@ -35,13 +35,17 @@ class Parts:
     """The same, until other workers take over."""
     leaves: list[Callable[[], None]] = field(default_factory=list)
     """Each stops accepting connections, and leaves those alone that are open."""
+    last_leaves: list[Callable[[], None]] = field(default_factory=list)
+    """The same, of what goes on while the node is drained."""
     yields: list[Callable[[float], Awaitable[object]]] = field(default_factory=list)
     """Each begins nothing new, and returns when what is under way has ended, or is cut after a
     number of seconds."""
     session_counts: list[Callable[[], int]] = field(default_factory=list)
     """Each returns how many connections are open."""
     drains: list[Callable[[float], Awaitable[object]]] = field(default_factory=list)
-    """Each stops a part, within a number of seconds."""
+    """Each stops a part, within a number of seconds; it may be called again."""
+    last_drains: list[Callable[[float], Awaitable[object]]] = field(default_factory=list)
+    """The same, of what goes on while the node is drained."""
 
 
 async def make_parts(resources: WorkerResources) -> Parts:
@@ -73,8 +77,7 @@ async def make_parts(resources: WorkerResources) -> Parts:
         parts.drains.append(server.drain)
         parts.leaves.append(server.leave)
         parts.session_counts.append(server.count)
-    if resources.sockets[METRICS]:
-        await _listen(parts, monitor_server(resources), resources.sockets[METRICS])
+    await _listen_for_watchers(parts, resources)
     parts.drains.append(_closing(resources.refusals))
     parts.runs.append(resources.traffic.run())
     parts.drains.append(resources.traffic.drain)
@@ -171,6 +174,16 @@ async def _listen(parts: Parts, service: _Listens, sockets: Sequence[socket.sock
     parts.drains.append(service.drain)
     parts.leaves.append(service.leave)
     parts.session_counts.append(service.count)
+
+
+async def _listen_for_watchers(parts: Parts, resources: WorkerResources) -> None:
+    if resources.sockets[METRICS]:
+        monitor = monitor_server(resources)
+        for sock in resources.sockets[METRICS]:
+            await monitor.serve(sock)
+        parts.last_drains.append(monitor.drain)
+        parts.last_leaves.append(monitor.leave)
+        parts.session_counts.append(monitor.count)
 
 
 def _closing(refusals: RefusalBudget) -> Callable[[float], Awaitable[None]]:

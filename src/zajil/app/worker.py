@@ -19,8 +19,9 @@ except ImportError:
 
 from zajil.app.listeners import record_floods
 from zajil.app.monitoring import begin_tracing, watch
+from zajil.app.nodes import NodeKeeper
 from zajil.app.reload import take_over
-from zajil.app.resources import WorkerResources
+from zajil.app.resources import METRICS, WorkerResources
 from zajil.app.services import Parts, make_parts
 from zajil.app.shared import Shared
 from zajil.app.traffic import TrafficCounter
@@ -34,6 +35,7 @@ from zajil.monitor.counting import EventCounter
 from zajil.monitor.meter_table import MeterRow
 from zajil.monitor.meters import START
 from zajil.monitor.tracing import Tracer
+from zajil.net.acceptor import refuse_connections
 from zajil.net.floods import RefusalBudget
 from zajil.net.generation import WorkerPlace, WorkerState
 from zajil.net.log import EventLog, log_ignored_error
@@ -43,7 +45,7 @@ from zajil.reports.dmarc.counts import DmarcCounts
 from zajil.reports.tls.counts import TlsCounts
 from zajil.reports.tls.report import TLS_INTERVAL_MS
 from zajil.resolver.client import Resolver
-from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.errors import NodeGone, StoreUnavailable
 from zajil.store.engine.open import Store, open_store
 from zajil.store.mail.caps import make_caps
 from zajil.store.mail.tracking import EventBatch
@@ -106,6 +108,8 @@ class Worker:
         """End now."""
         self._retire = asyncio.Event()
         """Accept no more, and end with the last session."""
+        self._drain = asyncio.Event()
+        """Accept no more, and go on without work: an operator drains the node."""
 
     async def run(self) -> int:
         """Serve until the supervisor says stop; returns the exit status."""
@@ -134,11 +138,13 @@ class Worker:
             return 1
         try:
             await self._serve(store)
+        except NodeGone as error:
+            self.log.error("cannot go on", reason=str(error))
         finally:
             for descriptor in watched:
                 loop.remove_reader(descriptor)
             await store.close()
-        return 0
+        return 1 if store.standing.is_gone else 0
 
     def _reload(self) -> None:
         """Reload in this process, as the supervisor has done in its own."""
@@ -160,6 +166,7 @@ class Worker:
         self._log_events = EventLog(self.shared.configuration.log, self.clock)
         store.observe(functools.partial(self._observe, traffic))
         store.directory.hostname = self.configuration.server.hostname
+        keeper = asyncio.create_task(self._node_keeper(store).run())
         await store.directory.load()
         resources = self._resources(store, traffic)
         self._tracer = begin_tracing(resources)
@@ -168,16 +175,21 @@ class Worker:
         duties = [asyncio.create_task(part) for part in parts.duties]
         server = self.configuration.server
         beats = asyncio.create_task(self._beat(server.worker_timeout_ms / 4000))
-        await self._wait_for([*tasks, *duties, beats], self._stop, self._retire)
+        lasting = (beats, keeper)
+        await self._wait_for([*tasks, *duties, *lasting], self._stop, self._retire, self._drain)
         for duty in duties:
             duty.cancel()
         if self._retire.is_set() and not self._stop.is_set():
-            await self._see_sessions_out(parts, [*tasks, beats])
-        grace = server.shutdown_grace_ms / 1000
-        await asyncio.gather(*(drain(grace) for drain in parts.drains), return_exceptions=True)
-        for task in (*tasks, beats):
+            await self._see_sessions_out(parts, [*tasks, *lasting])
+        elif not self._stop.is_set():
+            await self._stay_drained(parts, [*tasks, *lasting])
+        # A node that is gone can write nothing that its sessions wait for.
+        grace = 0.0 if store.standing.is_gone else server.shutdown_grace_ms / 1000
+        drains = (*parts.drains, *parts.last_drains)
+        await asyncio.gather(*(drain(grace) for drain in drains), return_exceptions=True)
+        for task in (*tasks, *lasting):
             task.cancel()
-        await asyncio.gather(*tasks, *duties, beats, return_exceptions=True)
+        await asyncio.gather(*tasks, *duties, *lasting, return_exceptions=True)
         if self._tracer is not None:
             await asyncio.to_thread(self._tracer.close, _TRACE_SECONDS)
 
@@ -206,25 +218,57 @@ class Worker:
             self.place.pipes.report(self._state)
             await asyncio.sleep(pause)
 
+    def _node_keeper(self, store: Store) -> NodeKeeper:
+        shared = self.shared
+        return NodeKeeper(
+            store,
+            is_first=self.place.index == 0,
+            workers=shared.workers,
+            sessions=lambda: sum(shared.count_sessions().values()),
+            when_gone=self._stop.set,
+            when_draining=self._drain.set,
+        )
+
     async def _see_sessions_out(self, parts: Parts, tasks: Sequence[asyncio.Task[object]]) -> None:
         """Leave new work to other workers, and wait for the end of what we have."""
-        loop = asyncio.get_running_loop()
-        seconds = self.configuration.server.reload_grace_ms / 1000
-        end = loop.time() + seconds
-        for leave in parts.leaves:
+        for leave in (*parts.leaves, *parts.last_leaves):
             leave()
         self._state = WorkerState.LEFT
         self.place.pipes.report(self._state)
+        await self._finish_work(parts, tasks, self._stop)
+
+    async def _stay_drained(self, parts: Parts, tasks: Sequence[asyncio.Task[object]]) -> None:
+        """Leave new work to other nodes, end what we have, and wait for the end of the server."""
+        self.log.info("the node is drained: this worker accepts nothing new")
+        listening = [one for name, some in self.sockets.items() if name != METRICS for one in some]
+        copies = [sock.dup() for sock in listening]  # leaving closes those that the loop has
+        for leave in parts.leaves:
+            leave()
+        refuse_connections(copies)
+        await self._finish_work(parts, tasks, self._stop, self._retire)
+        if not (self._stop.is_set() or self._retire.is_set()):
+            grace = self.configuration.server.shutdown_grace_ms / 1000
+            await asyncio.gather(*(drain(grace) for drain in parts.drains), return_exceptions=True)
+            parts.drains.clear()
+            await self._wait_for([], self._stop, self._retire)
+
+    async def _finish_work(
+        self, parts: Parts, tasks: Sequence[asyncio.Task[object]], *events: asyncio.Event
+    ) -> None:
+        """Begin nothing new, and wait for the end of what is under way, or for an event."""
+        loop = asyncio.get_running_loop()
+        seconds = self.configuration.server.reload_grace_ms / 1000
+        end = loop.time() + seconds
         # They are cut when the worker stops: ``parts.drains`` has them, too.
         yields = [asyncio.ensure_future(give_up(seconds)) for give_up in parts.yields]
         pause = _FIRST_LOOK_SECONDS
-        while not self._stop.is_set() and loop.time() < end:
+        while not any(event.is_set() for event in events) and loop.time() < end:
             is_idle = all(one.done() for one in yields)
             if is_idle and not any(count() for count in parts.session_counts):
                 break
             # A part that has nothing more to do may end now.
             running = [task for task in tasks if not task.done()]
-            await self._wait_for([], self._stop, seconds=min(pause, max(end - loop.time(), 0)))
+            await self._wait_for([], *events, seconds=min(pause, max(end - loop.time(), 0)))
             for task in running:
                 if task.done() and not task.cancelled() and task.exception() is not None:
                     self.log.error(

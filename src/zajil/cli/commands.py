@@ -43,6 +43,7 @@ PLACES = {
     "dmarc": "dmarc:dmarc_app",
     "arc": "arc:arc_app",
     "store": "store:store_app",
+    "node": "node:node_app",
     "upgrade": "upgrade:upgrade_app",
     "backup": "backup:backup_app",
     "check": "check:check_app",

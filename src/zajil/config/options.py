@@ -216,7 +216,7 @@ class QueueOptions(Options):
     lease_ms: Duration = Field(
         parse_duration("15m"),
         description="Maximum time that a worker may hold a recipient; after that another "
-        "worker may deliver to it.",
+        "worker may deliver to it. With PostgreSQL at least 3m.",
     )
 
     @model_validator(mode="after")

@@ -154,6 +154,21 @@ TEXTS: Mapping[AlertKind, AlertText] = {
         ),
         "zajil directory check",
     ),
+    AlertKind.NODE: AlertText(
+        mark("A node is gone: {host}"),
+        mark("The node {subject} on {host} shows no sign of life. Other nodes took over its work."),
+        mark("Start it again, or remove it from the list of nodes."),
+        "zajil node list",
+    ),
+    AlertKind.CLOCK: AlertText(
+        mark("The clock of a node is wrong: {host}"),
+        mark(
+            "The clock of the node {subject} on {host} differs from that of the database by "
+            "{skew_age}."
+        ),
+        mark("Have a time service (NTP) set the clocks of all machines."),
+        "zajil node list",
+    ),
 }
 STILL, OVER = mark("Still: {title}"), mark("Over: {title}")
 SINCE, ENDED = mark("Since {begun_ms}."), mark("It began on {begun_ms} and is over.")

@@ -45,6 +45,11 @@ class AlertKind(StrEnum):
     DIRECTORY = "directory"
     """The accounts do not follow the directory of the organisation."""
 
+    NODE = "node"
+    """A node shows no sign of life, and others took over its work."""
+    CLOCK = "clock"
+    """The clock of a node differs from that of the database."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlertCondition:

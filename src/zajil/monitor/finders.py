@@ -18,6 +18,7 @@ from zajil.core.clock import Clock
 from zajil.monitor.conditions import DAY_MS, AlertCondition, AlertKind, Fact
 from zajil.monitor.state import Ending
 from zajil.store.backup.runs import load_run
+from zajil.store.engine.nodes import ALIVE, NodeState, list_nodes
 from zajil.store.engine.open import Store
 from zajil.store.people.dkim_keys import KeyState, list_dkim_keys
 from zajil.store.people.domains import list_domains
@@ -32,6 +33,7 @@ _ENDS_SOON_MS = 14 * DAY_MS
 _WINDOW_MS = 600_000
 _MOST_DEATHS = 3
 """Within ten minutes; a single one is told by the log."""
+_MOST_SKEW_MS = 60_000
 _BACKUP_PATIENCE_MS = 6 * 3_600_000
 
 
@@ -112,6 +114,19 @@ async def find_unsigned_domains(store: Store, clock: Clock) -> Found:
         for one in domains
         if one.ascii_name not in signed | fresh
     ]
+
+
+async def find_ill_nodes(store: Store) -> Found:
+    """Find nodes that are gone, and those whose clock differs by more than a minute."""
+    found = []
+    for row in await store.read(list_nodes):
+        facts: dict[str, Fact] = {"host": row.host}
+        if row.state is NodeState.GONE:
+            found.append(AlertCondition(AlertKind.NODE, row.node_id, facts))
+        elif row.state in ALIVE and abs(row.skew_ms) > _MOST_SKEW_MS:
+            facts["skew_age"] = abs(row.skew_ms)
+            found.append(AlertCondition(AlertKind.CLOCK, row.node_id, facts))
+    return found
 
 
 @dataclass(slots=True)

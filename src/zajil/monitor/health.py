@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from zajil.core.clock import Clock
 from zajil.store.engine.errors import StoreError, StoreFull
+from zajil.store.engine.nodes import NodeState
 from zajil.store.engine.open import Store
 from zajil.store.engine.readiness import Readiness, note_readiness
 
@@ -37,6 +38,8 @@ class Health:
         """
         if self.is_stopping:
             return {"server": "the server is stopping"}
+        if self.store.standing.state is NodeState.DRAINING:
+            return {"server": "the node is drained"}
         async with self._lock:
             now = asyncio.get_running_loop().time()
             if now - self._kept_at >= _KEPT_SECONDS:

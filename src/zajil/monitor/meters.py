@@ -18,6 +18,7 @@ from enum import Enum
 
 from zajil.core.service import RecipientState, Service
 from zajil.monitor.conditions import AlertKind
+from zajil.store.engine.nodes import NodeState
 
 
 class MeterKind(Enum):
@@ -245,6 +246,17 @@ QUEUE_AGE = Meter(
     MeterKind.STATE,
     "Age of the oldest recipient in the queue; 0: there is none.",
     {"state": (RecipientState.WAITING.value, RecipientState.HELD.value)},
+)
+NODES = Meter(
+    "zajil_nodes",
+    MeterKind.STATE,
+    "Nodes that share the store (PostgreSQL), by state (zajil node list).",
+    {"state": tuple(one.value for one in NodeState)},
+)
+CLOCK_SKEW = Meter(
+    "zajil_clock_skew_seconds",
+    MeterKind.STATE,
+    "Clock of this node minus that of the database (PostgreSQL).",
 )
 ACCOUNTS = Meter("zajil_accounts", MeterKind.STATE, "Accounts.")
 HELD_ACCOUNTS = Meter(

@@ -17,6 +17,7 @@ from zajil.monitor.meters import Meter
 from zajil.net.limits import SessionTable
 from zajil.store.backup.runs import load_run
 from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.nodes import NodeState, list_nodes
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.totals import count_directory
@@ -101,6 +102,18 @@ class StateReader:
             meters.DOMAINS: {(): totals.domains},
             meters.DATABASE_SIZE: {(): self.store.database_size(conn)},
             meters.BACKUP_AGE: self._backup(conn, now_ms),
+            **self._nodes(conn),
+        }
+
+    def _nodes(self, conn: Snapshot) -> Values:
+        if not self.store.standing.is_shared:
+            return {}
+        rows = list_nodes(conn)
+        states = Counter(row.state for row in rows)
+        own = [row for row in rows if row.node_id == self.store.node_id]
+        return {
+            meters.NODES: {(state.value,): states[state] for state in NodeState},
+            meters.CLOCK_SKEW: {(): own[0].skew_ms / 1000} if own else {},
         }
 
     def _backup(self, conn: Snapshot, now_ms: int) -> Mapping[Labels, float]:

@@ -10,7 +10,8 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from zajil.net.logger import get_logger
@@ -139,6 +140,17 @@ class LoopListener:
             self._server.close()
         self._sock.close()
         self._copy.close()
+
+
+def refuse_connections(sockets: Iterable[socket.socket]) -> None:
+    """Have the system refuse connections to sockets that other processes keep open, and close them.
+
+    The next ``listen`` of another process ends it.
+    """
+    for sock in sockets:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RD)
+        sock.close()
 
 
 def leave_server(server: asyncio.AbstractServer, sock: socket.socket) -> None:

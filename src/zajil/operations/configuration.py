@@ -84,11 +84,20 @@ def _listeners(configuration: Configuration, file: Path) -> Iterator[Finding]:
             yield Finding(option, reason, is_warning=True)
 
 
+_LEAST_LEASE_MS = 180_000
+"""A lease is renewed after a third, so two thirds are more than clocks may differ by."""
+
+
 def must_mend(configuration: Configuration) -> Iterator[Finding]:
     """Return what keeps a server from running: a user, a Python, a library."""
     server = configuration.server
     if configuration.tracing.endpoint is not None and not has_library():
         yield Finding("tracing.endpoint", MISSING)
+    if configuration.store.url != "sqlite" and configuration.queue.lease_ms < _LEAST_LEASE_MS:
+        yield Finding(
+            "queue.lease",
+            "with PostgreSQL it must not be shorter than 3m: the clocks of nodes may differ",
+        )
     try:
         user = _user(server)
     except WrongUser as error:

@@ -1007,6 +1007,36 @@ schema_upgrade = sa.Table(
     sa.Column("version", sa.Text, nullable=False),  # of the program that did it
 )
 
+# The oldest schema whose programs may use these tables: one row. Older programs read it: this table
+# never changes.
+schema_floor = sa.Table(
+    "schema_floor",
+    metadata,
+    sa.Column("floor", KEY, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# The servers that share a PostgreSQL database (store.engine.nodes).
+node = sa.Table(
+    "node",
+    metadata,
+    sa.Column("id", KEY, primary_key=True),  # NodeId
+    sa.Column("host", sa.Text, nullable=False),  # name of the machine
+    sa.Column("version", sa.Text, nullable=False),  # of the program
+    sa.Column("schema", KEY, nullable=False),  # the newest that the program knows
+    sa.Column("state", KEY, nullable=False),  # NodeState
+    sa.Column("epoch", NUMBER, nullable=False),  # grows when it enters and when it is declared gone
+    sa.Column("is_cleared", sa.Boolean, nullable=False),  # its leases of older epochs are freed
+    sa.Column("beat", NUMBER, nullable=False),  # grows every two seconds while it lives
+    # For people; nothing is decided by these.
+    sa.Column("beat_ms", NUMBER, nullable=False),  # by the clock of the database
+    sa.Column("started_ms", NUMBER, nullable=False),  # likewise
+    sa.Column("skew_ms", NUMBER, nullable=False),  # its clock minus that of the database
+    sa.Column("workers", sa.Integer, nullable=False),
+    sa.Column("sessions", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # Written by each check of readiness, to prove that the store takes writes.
 readiness = sa.Table(
     "readiness",

@@ -423,6 +423,22 @@ class RenewalRequested(AuditEvent):
     name: ClassVar[str] = "certificate.requested"
 
 
+@value_class(frozen=True, slots=True)
+class NodeDrained(AuditEvent):
+    """A node accepts nothing new until its next start."""
+
+    name: ClassVar[str] = "node.drained"
+    host: str
+
+
+@value_class(frozen=True, slots=True)
+class NodeForgotten(AuditEvent):
+    """A node that has stopped or is gone was removed from the list of nodes."""
+
+    name: ClassVar[str] = "node.forgotten"
+    host: str
+
+
 AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
     event.name: event
     for event in (
@@ -470,5 +486,7 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         ClassifierTrained,
         NetworkReleased,
         RenewalRequested,
+        NodeDrained,
+        NodeForgotten,
     )
 }

@@ -26,6 +26,8 @@ _PLAIN: Mapping[type[AuditEvent], str] = {
     audit.ContactsRestored: mark(
         "Contacts of {subject} were restored from the backup {snapshot}: {count}."
     ),
+    audit.NodeDrained: mark("The node {subject} on {host} was drained."),
+    audit.NodeForgotten: mark("The node {subject} on {host} was removed from the list of nodes."),
     audit.AccountExported: mark("All data of {subject} was exported."),
     audit.AccountErased: mark("An account was erased; the remaining records name it {subject}."),
     audit.MessagesImported: mark("Messages were imported for {subject} from {place}: {count}."),

@@ -115,6 +115,25 @@ def give_up_chores(tx: Connection, holders: Sequence[str]) -> list[int]:
     ]
 
 
+def give_up_all_chores(tx: Connection, nodes: Sequence[str]) -> list[int]:
+    """End all leases of nodes that are gone; return how many each had.
+
+    Unit of work: idempotent.
+
+    Args:
+        tx: an open transaction.
+        nodes: what the names of their workers begin with.
+    """
+    return [
+        tx.execute(
+            sa.update(chore)
+            .where(chore.c.holder.startswith(name, autoescape=True))
+            .values(holder=NOBODY, beat=chore.c.beat + 1)
+        ).rowcount
+        for name in nodes
+    ]
+
+
 _ALL = sa.select(chore.c.name, chore.c.holder, chore.c.beat)
 _INSERT = sa.text(
     "INSERT INTO chore (name, holder, beat) VALUES (:name_, :holder_, 1)"

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -53,6 +54,9 @@ class Dialect(ABC):
     """Names the database in a sentence, without its password."""
     is_local: bool
     """It is a file that this process reads: to look up a row takes microseconds."""
+
+    is_shared: bool
+    """Several nodes may use it (``store.engine.nodes``)."""
 
     @abstractmethod
     def examining(self) -> AbstractContextManager[Connection]:
@@ -103,6 +107,30 @@ class Dialect(ABC):
         Raises:
             StoreUnavailable: the database cannot be reached.
         """
+
+    def stand_for(self, node: NodeId, epoch: int, when_gone: Callable[[], None]) -> None:
+        """Open connections for a node from now on, as long as its epoch is this one.
+
+        Args:
+            node: that this process belongs to.
+            epoch: in which it began (``store.engine.nodes``).
+            when_gone: called in any thread, again and again, when a connection was refused because
+                the epoch has ended; the one who asked for it gets ``NodeGone``.
+        """
+        return
+
+    def end_connections(self, node: NodeId, epoch: int) -> int:
+        """Ask the database to end the connections of a node that are not of an epoch; return how
+        many there are still.
+
+        Raises:
+            StoreUnavailable: the user of the database may not end them.
+        """
+        return 0
+
+    def time_ms(self, conn: Connection) -> int:
+        """Return the time by the clock of the database, in milliseconds since 1970."""
+        return time.time_ns() // 1_000_000
 
     @abstractmethod
     def copy_to(self, conn: Connection, path: Path, progress: Progress) -> bool:

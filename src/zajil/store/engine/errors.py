@@ -41,8 +41,21 @@ class OlderSchema(WrongSchema):
     """``zajil upgrade run`` brings them up to date."""
 
 
+class FilesOfOneNode(StoreUnavailable):
+    """A second node cannot use the store: messages are in files that only the first one has."""
+
+
 class CannotUndo(StoreUnavailable):
     """There is no upgrade that could be undone; nothing was changed."""
+
+
+class NodeGone(StoreUnavailable):
+    """Others took over the work of this node, because it showed no sign of life: its processes
+    write nothing more, and end."""
+
+
+GONE = "other nodes took over the work of this node"
+"""The text of ``NodeGone``."""
 
 
 class StoreFull(StoreUnavailable):

@@ -14,14 +14,16 @@ from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
+from zajil.config.options_s3 import is_s3
 from zajil.config.options_server import StoreOptions
 from zajil.core.clock import Clock
+from zajil.core.ids import NodeId
 from zajil.core.units import format_size
 from zajil.core.value_class import value_class
 from zajil.store.blobs.opening import open_cache
 from zajil.store.blobs.used_keys import require_keys
 from zajil.store.engine.dialect import Dialect, Progress
-from zajil.store.engine.errors import StoreFull, StoreUnavailable
+from zajil.store.engine.errors import FilesOfOneNode, StoreFull, StoreUnavailable
 from zajil.store.engine.folder import (
     claim_folder,
     close_to_others,
@@ -29,8 +31,15 @@ from zajil.store.engine.folder import (
     server_lock,
     sync_folder,
 )
-from zajil.store.engine.migrate import Schema, create_tables, undo_tables, upgrade_tables
-from zajil.store.engine.node import load_node_id, own_node_id
+from zajil.store.engine.migrate import (
+    Schema,
+    create_tables,
+    told_in_one_sentence,
+    undo_tables,
+    upgrade_tables,
+)
+from zajil.store.engine.node import load_node_id, own_facts, own_node_id
+from zajil.store.engine.nodes import enter_node, has_local_files, has_other_nodes, stop_node
 from zajil.store.engine.open import make_dialect, open_store
 from zajil.store.queue.queue import FreeLeases, free_leases
 
@@ -121,21 +130,32 @@ def undo_store(
         return Upgrade(schema.found, schema.needed, keeper.path)
 
 
-def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> Prepared:
+def prepare_store(
+    options: StoreOptions, data_dir: Path, *, clock: Clock, largest_message: int = 0
+) -> Prepared:
     """Make a store ready for the workers of a server, which holds the lock of its folder.
 
-    Tightens permissions, upgrades the tables, sees that no other node has this node's id, removes
-    files and leases that a crash left.
+    Tightens permissions, upgrades the tables, sees that no other node has this node's id, enters it
+    among the nodes, removes files and leases that a crash left.
+
+    Args:
+        options: where the rows are.
+        data_dir: where the files are.
+        clock: the time.
+        largest_message: bytes that a message may have.
 
     Raises:
+        FilesOfOneNode: another node keeps messages in files that this one cannot read.
         StoreInUse, StoreFull, NoStore, WrongSchema, StoreUnavailable: as ``upgrade_store``.
         BadStoreKey: a key is missing that messages are encrypted with.
     """
     claim_folder(data_dir)
     closed = close_to_others(data_dir)
     upgrade = _upgrade(options, data_dir, clock, _ignore)
-    with _dialect(options, data_dir) as dialect:
-        _, is_new = own_node_id(dialect, data_dir, os.urandom)
+    with _dialect(options, data_dir) as dialect, told_in_one_sentence(dialect):
+        node_id, is_new = own_node_id(dialect, data_dir, os.urandom)
+        _require_shared_files(dialect, node_id, options, largest_message)
+        enter_node(dialect, node_id, own_facts(), clock.now_ms())
     store = open_store(options, data_dir, clock=clock, random=os.urandom)
     try:
         require_keys(store)
@@ -148,6 +168,35 @@ def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> Pre
     finally:
         store.close_now()
     return Prepared(upgrade, closed, is_new)
+
+
+def leave_store(options: StoreOptions, data_dir: Path) -> None:
+    """Note that a server has ended: its node is not gone, and nobody takes over its work.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached; the others notice it by themselves.
+    """
+    with _dialect(options, data_dir) as dialect, told_in_one_sentence(dialect):
+        stop_node(dialect, load_node_id(data_dir, os.urandom))
+
+
+def _require_shared_files(
+    dialect: Dialect, node_id: NodeId, options: StoreOptions, largest_message: int
+) -> None:
+    """See that a second node can read all messages; raises ``FilesOfOneNode``."""
+    if not dialect.is_shared:
+        return
+    with dialect.reader.connect() as conn:
+        if not has_other_nodes(conn, node_id):
+            return
+        if has_local_files(conn) or (
+            not is_s3(options.blobs) and options.inline_limit < largest_message
+        ):
+            raise FilesOfOneNode(
+                "this store has another node, and store.blobs keeps large messages in files of one "
+                "node, which others cannot read: set store.blobs to an S3 bucket on all nodes and "
+                "run `zajil store move-blobs` on the node that has the files, then start this one"
+            )
 
 
 def _upgrade(

@@ -6,8 +6,8 @@ after a crash and never those of another, whatever their host names are.
 Laws:
 - Two running nodes of one database never have the same id. A data folder that was copied to a
   second machine brings its id along: ``own_node_id`` notices that a server with this id is
-  connected to the database, and makes a new one. With SQLite the database is in the data folder,
-  which one server uses at a time (``store.engine.folder``).
+  connected to the database and beats (``store.engine.nodes``), and makes a new one. With SQLite the
+  database is in the data folder, which one server uses at a time (``store.engine.folder``).
 - A new id costs nothing but time: leases under the old one end by themselves.
 """
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 import time
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from zajil.core.ids import NodeId
 from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import new_private_file
+from zajil.store.engine.migrate import known_schemas
+from zajil.store.engine.nodes import SILENCE_SECONDS, NodeFacts, find_node
 
 NODE_FILE = "node.id"
 """Name of the file in the data folder."""
@@ -54,7 +57,11 @@ def load_node_id(data_dir: Path, random: Random) -> NodeId:
 
 
 def own_node_id(
-    dialect: Dialect, data_dir: Path, random: Random, patience_seconds: float = _PATIENCE_SECONDS
+    dialect: Dialect,
+    data_dir: Path,
+    random: Random,
+    patience_seconds: float = _PATIENCE_SECONDS,
+    silence_seconds: float = SILENCE_SECONDS,
 ) -> tuple[NodeId, bool]:
     """Return the id of this node before its workers start, and whether it had to be replaced.
 
@@ -67,6 +74,8 @@ def own_node_id(
     end = time.monotonic() + patience_seconds
     while dialect.is_node_connected(found):
         if time.monotonic() >= end:
+            if not _is_beating(dialect, found, silence_seconds):
+                break  # the machine lost its power, and the database has not noticed it yet
             path = data_dir / NODE_FILE
             try:
                 _write(path, random, replace=True)
@@ -75,6 +84,27 @@ def own_node_id(
             return load_node_id(data_dir, random), True
         time.sleep(_CHECK_AGAIN_SECONDS)
     return found, False
+
+
+def own_facts() -> NodeFacts:
+    """Return what this program says of itself on this machine."""
+    from importlib.metadata import version
+
+    return NodeFacts(socket.gethostname(), version("zajil"), known_schemas()[-1])
+
+
+def _is_beating(dialect: Dialect, node: NodeId, seconds: float) -> bool:
+    """Wait for a sign of life of a node; one without a row counts as alive."""
+    first: int | None = None
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with dialect.reader.connect() as conn:
+            row = find_node(conn, node)
+        if row is None or first not in (None, row.beat):
+            return True
+        first = row.beat
+        time.sleep(_CHECK_AGAIN_SECONDS)
+    return False
 
 
 def _read(path: Path) -> NodeId | None:

@@ -27,11 +27,13 @@ from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import ReserveReached, StoreUnavailable
 from zajil.store.engine.folder import DATABASE_NAME, claim_folder
 from zajil.store.engine.hints import Datagrams, Hints
-from zajil.store.engine.migrate import require_current
-from zajil.store.engine.node import load_node_id
+from zajil.store.engine.migrate import require_current, told_in_one_sentence
+from zajil.store.engine.node import load_node_id, own_facts
+from zajil.store.engine.nodes import join_node
 from zajil.store.engine.postgres import Postgres
 from zajil.store.engine.reader import Reader
 from zajil.store.engine.sqlite import Sqlite
+from zajil.store.engine.standing import NodeStanding
 from zajil.store.engine.turns import Turns
 from zajil.store.engine.writer import Unit, Writer
 from zajil.store.mail.caps import Caps
@@ -62,7 +64,7 @@ class Store:
         data_dir: Path,
         dialect: Dialect,
         hints: Hints,
-        node_id: NodeId,
+        standing: NodeStanding,
         clock: Clock,
         random: Random,
         caps: Caps,
@@ -73,7 +75,9 @@ class Store:
         self._observer: Callable[[Sequence[EventBatch]], None] | None = None
         self._dialect = dialect
         self._clock = clock
-        self.node_id = node_id
+        self.standing = standing
+        """Of this process among the nodes."""
+        self.node_id = standing.node_id
         """Of the server that this data folder belongs to; leases name it."""
         self.caps = caps
         """How much an account may keep."""
@@ -262,6 +266,11 @@ def open_store(
     dialect = make_dialect(options, data_dir, patience)
     try:
         require_current(dialect)
+        epoch = None
+        if worker is not None:
+            with told_in_one_sentence(dialect):
+                epoch = join_node(dialect, node_id, own_facts(), clock.now_ms())
+        standing = NodeStanding(dialect, node_id, epoch, clock)
         hints = _make_hints(dialect, data_dir, mark, None if worker is None else node_id)
     except BaseException:
         dialect.close()
@@ -271,7 +280,7 @@ def open_store(
         data_dir=data_dir,
         dialect=dialect,
         hints=hints,
-        node_id=node_id,
+        standing=standing,
         clock=clock,
         random=random,
         caps=caps or Caps(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString
@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import NodeId
 from zajil.store.engine.dialect import READERS, Dialect, Fault, Progress
-from zajil.store.engine.errors import StoreExists, StoreInUse, StoreUnavailable
+from zajil.store.engine.errors import GONE, NodeGone, StoreExists, StoreInUse, StoreUnavailable
 
 if TYPE_CHECKING:
     from zajil.store.engine.postgres_connection import PostgresConnection
@@ -39,9 +39,12 @@ class Postgres(Dialect):
         self._url = url
         self._patience = patience
         self._parameters = read_address(url)
+        self._node: tuple[NodeId, int, Callable[[], None]] | None = None
+        """That connections are opened for, its epoch, and whom to tell that this has ended."""
         database = self._parameters.get("dbname", "")
         self.place = f"the database {database} of store.url".replace("  ", " ")
         self.is_local = False
+        self.is_shared = True
         self.turn = threading.RLock()
         self.writer = self._engine(_BE_IMPATIENT, pool_size=2, max_overflow=4)
         self.reader = self._engine(
@@ -52,12 +55,10 @@ class Postgres(Dialect):
         )
 
     def _engine(self, first: LiteralString = "", **options: Any) -> sa.Engine:
-        from zajil.store.engine.postgres_connection import connect
-
         engine = sa.create_engine("postgresql+psycopg://", connect_args=self._parameters, **options)
 
         def do_connect(_dialect: object, _record: object, _args: object, given: Any) -> object:
-            return connect(given, self._patience, first)
+            return self._open(given, first)
 
         sa.event.listen(engine, "do_connect", do_connect)
         return engine
@@ -66,11 +67,10 @@ class Postgres(Dialect):
         """Open a connection of its own, outside of transactions; the caller closes it.
 
         Raises:
+            NodeGone: the epoch of our node has ended.
             psycopg.Error: no server can be reached.
         """
-        from zajil.store.engine.postgres_connection import connect
-
-        return connect({**self._parameters, "autocommit": True}, self._patience)
+        return self._open({**self._parameters, "autocommit": True})
 
     @contextmanager
     def examining(self) -> Iterator[Connection]:
@@ -145,6 +145,48 @@ class Postgres(Dialect):
         except sa.exc.DBAPIError as error:
             raise StoreUnavailable(f"cannot reach {self.place}: {error.orig}") from error
 
+    def stand_for(self, node: NodeId, epoch: int, when_gone: Callable[[], None]) -> None:
+        """Name the node in each connection, and compare the epoch before its first use."""
+        self._node = (node, epoch, when_gone)
+        self.writer.dispose()
+        self.reader.dispose()
+
+    def _open(self, parameters: dict[str, Any], first: LiteralString = "") -> PostgresConnection:
+        from zajil.store.engine.postgres_connection import connect
+
+        if self._node is None:
+            return connect(parameters, self._patience, first)
+        node, epoch, when_gone = self._node
+        parameters = {**parameters, "application_name": _name_of(node, epoch)}
+        connection = connect(parameters, self._patience, first)
+        try:
+            row = connection.execute("SELECT epoch FROM node WHERE id = %s", [node]).fetchone()
+            connection.rollback()
+        except BaseException:
+            connection.close()
+            raise
+        if row != (epoch,):
+            connection.close()
+            when_gone()
+            raise NodeGone(GONE)
+        return connection
+
+    def end_connections(self, node: NodeId, epoch: int) -> int:
+        """Terminate them; each look is a transaction of its own, because it sees one snapshot."""
+        given = {"names": _name_of(node, "%"), "current": _name_of(node, epoch)}
+        try:
+            with self.writer.begin() as conn:
+                return len(conn.execute(_END_CONNECTIONS, given).all())
+        except sa.exc.ProgrammingError as error:
+            raise StoreUnavailable(
+                f"cannot end the connections of node {node}: {error.orig}; all nodes must use the "
+                "same user in store.url"
+            ) from error
+
+    def time_ms(self, conn: Connection) -> int:
+        """Ask the server."""
+        return int(conn.scalar(_TIME_MS) or 0)
+
     def copy_to(self, conn: Connection, path: Path, progress: Progress) -> bool:
         """Copy nothing: pg_dump does."""
         return False
@@ -210,6 +252,18 @@ SERVER_LOCK = "hashtext('zajil server'), hashtext(:schema)"
 
 NODE_LOCK = "hashtext('zajil node'), hashtext(:node)"
 """Key of the advisory lock that each worker of a node shares while it runs."""
+
+
+_END_CONNECTIONS = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND application_name LIKE :names AND application_name <> :current"
+)
+_TIME_MS = sa.text("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)")
+
+
+def _name_of(node: NodeId, epoch: int | str) -> str:
+    """Return ``application_name`` of the connections of a node in an epoch."""
+    return f"zajil {node}/{epoch}"
 
 
 def channel_name(schema: str) -> str:

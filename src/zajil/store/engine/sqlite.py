@@ -63,6 +63,7 @@ class Sqlite(Dialect):
         self.path = path
         self.place = f"the database {path}"
         self.is_local = True
+        self.is_shared = False
         self.turn: FileLock = FileLock(path.with_suffix(".lock"))
         self._watcher: Any = None
         self._batches = 0

@@ -2,7 +2,8 @@
 
 Laws:
 - One session has a maildrop. A lease holds it: the worker of the session renews it, and a worker
-  that takes a dead one's place ends the leases of that one.
+  that takes a dead one's place ends the leases of that one; those of a node that is gone are
+  ended by another node.
 - Clocks of nodes that differ, and workers that were suspended, can let two sessions in for a
   moment. So a session asks for its lease once more before it deletes, and what it does is
   idempotent.
@@ -120,6 +121,25 @@ def release_all_maildrops(tx: Connection, holders: Sequence[str]) -> list[int]:
     return [
         tx.execute(sa.update(maildrop).where(maildrop.c.holder == holder).values(_FREE)).rowcount
         for holder in holders
+    ]
+
+
+def release_maildrops_of_node(tx: Connection, nodes: Sequence[str]) -> list[int]:
+    """End all leases of nodes that are gone; return how many each had.
+
+    Unit of work: idempotent.
+
+    Args:
+        tx: an open transaction.
+        nodes: what the names of their workers begin with.
+    """
+    return [
+        tx.execute(
+            sa.update(maildrop)
+            .where(maildrop.c.holder.startswith(name, autoescape=True))
+            .values(_FREE)
+        ).rowcount
+        for name in nodes
     ]
 
 

@@ -139,6 +139,8 @@ TABLES: dict[str, Treatment] = {
     "chore": _NOBODY,
     "alert": Treatment(Erase.STAYS, why="it names a domain or the server, and ends with its cause"),
     "readiness": _NOBODY,
+    "node": _NOBODY,
+    "schema_floor": _NOBODY,
     "counter": _NOBODY,
 }
 """By the name of the table."""

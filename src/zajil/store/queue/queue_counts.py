@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.ids import NodeId
 from zajil.core.service import RecipientState
 from zajil.core.value_class import value_class
 from zajil.store.queue.queue_admin import HELD, WAITING
@@ -95,6 +96,17 @@ def late_mail(conn: Connection, before_ms: int, now_ms: int, most: int) -> LateM
     found = conn.execute(query.group_by(recipient.c.reason))
     reasons = {row.reason: row.number for row in found}
     return LateMail(number=total.total, oldest_ms=total.oldest, reasons=_most_first(reasons, most))
+
+
+def count_leases(conn: Connection) -> dict[NodeId, int]:
+    """Count the recipients that workers deliver to now, by their node."""
+    owner = recipient.c.lease_owner
+    query = sa.select(owner, sa.func.count().label("number")).where(WAITING, owner.is_not(None))
+    found: dict[NodeId, int] = {}
+    for name, number in conn.execute(query.group_by(owner)):
+        node_id = NodeId(name.partition("/")[0])
+        found[node_id] = found.get(node_id, 0) + number
+    return found
 
 
 _CONDITIONS = {RecipientState.WAITING: WAITING, RecipientState.HELD: HELD}

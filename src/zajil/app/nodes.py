@@ -1,0 +1,165 @@
+"""Shows that the node of this worker lives, and takes over the work of nodes that are gone.
+
+Every worker looks at the table of nodes. The first one of its generation beats; another one does
+where that one has not for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+from zajil.net.logger import get_logger
+from zajil.store.engine.batch import QUEUE
+from zajil.store.engine.errors import NodeGone, StoreUnavailable
+from zajil.store.engine.nodes import BEAT_SECONDS, NodeRow, NodeState, Silence
+from zajil.store.engine.open import Store
+
+T = TypeVar("T")
+
+SKEW_LOGGED_MS = 10_000
+"""A clock that differs more from that of the database is worth a line of the log."""
+
+
+class NodeKeeper:
+    """One worker's part in it; ``run`` begins.
+
+    Args:
+        store: is open.
+        is_first: it is the worker that beats.
+        workers: how many the node has.
+        sessions: counts those of the node.
+        when_gone: called in the loop, once, when others have taken over: the worker must end.
+        when_draining: called in the loop, once, when an operator drains the node.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        is_first: bool,
+        workers: int,
+        sessions: Callable[[], int],
+        when_gone: Callable[[], None],
+        when_draining: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._standing = store.standing
+        self._is_first = is_first
+        self._workers = workers
+        self._sessions = sessions
+        self._when_gone = when_gone
+        self._when_draining = when_draining
+        self._silence = Silence()
+        self._is_told_of_drain = False
+        self._has_told_skew = False
+        self._is_away = False
+        self._log = get_logger()
+        self._thread: ThreadPoolExecutor | None = None
+
+    async def run(self) -> None:
+        """Beat and look until cancelled; with SQLite there is nothing to do."""
+        if not self._standing.is_shared:
+            await asyncio.Event().wait()
+        loop = asyncio.get_running_loop()
+        is_over = asyncio.Event()
+
+        def note_gone() -> None:
+            """Called in any thread."""
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(is_over.set)
+
+        self._standing.when_gone = note_gone
+        # A thread of its own: those of others may be busy for longer than a beat may wait.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="zajil-node")
+        watch = asyncio.create_task(self._watch())
+        over = asyncio.create_task(is_over.wait())
+        try:
+            if not self._standing.is_gone:
+                await asyncio.wait({watch, over}, return_when=asyncio.FIRST_COMPLETED)
+            if self._standing.is_gone:
+                self._log.error("other nodes took over the work of this node; this worker ends")
+                self._when_gone()
+                await asyncio.Event().wait()
+            await watch  # a fault of ours: the worker ends with it
+        finally:
+            watch.cancel()
+            over.cancel()
+            self._thread.shutdown(wait=False)
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._standing.is_gone:
+            began = loop.time()
+            try:
+                await self._look(began)
+                self._is_away = False
+            except NodeGone:
+                return
+            except StoreUnavailable as error:
+                self._silence.forget()
+                if not self._is_away:
+                    self._log.warning("cannot look at the other nodes", reason=str(error))
+                self._is_away = True
+            await asyncio.sleep(max(0.0, began + BEAT_SECONDS - loop.time()))
+
+    async def _look(self, began: float) -> None:
+        before = self._standing.seen_beat
+        rows = None
+        if not self._is_first:
+            rows = await self._in_thread(self._standing.look)
+            if self._standing.seen_beat != before:
+                self._note_state()
+                return  # the first worker lives
+        sessions = self._sessions()
+        rows = await self._in_thread(lambda: self._standing.beat(self._workers, sessions))
+        self._note_state()
+        own = [row for row in rows if row.node_id == self._standing.node_id]
+        others = [row for row in rows if row.node_id != self._standing.node_id]
+        self._note_skew(own)
+        for row in self._silence.look(others, began):
+            await self._take_over(row)
+        for row in others:
+            if row.state is NodeState.GONE and not row.is_cleared:
+                await self._clear(row, row.epoch)
+
+    async def _take_over(self, row: NodeRow) -> None:
+        epoch = await self._in_thread(lambda: self._standing.declare_gone(row))
+        if epoch is not None:
+            self._log.error("a node is gone", node=row.node_id, host=row.host)
+            await self._clear(row, epoch)
+
+    async def _clear(self, row: NodeRow, epoch: int) -> None:
+        freed = await self._in_thread(lambda: self._standing.clear(row.node_id, epoch))
+        if freed is None:
+            return
+        self._log.warning(
+            "took over the work of a node",
+            node=row.node_id,
+            host=row.host,
+            recipients=freed.recipients,
+            chores=freed.chores,
+            maildrops=freed.maildrops,
+        )
+        self._store.changes.announce({QUEUE})
+
+    def _note_state(self) -> None:
+        if self._standing.state is NodeState.DRAINING and not self._is_told_of_drain:
+            self._is_told_of_drain = True
+            self._when_draining()
+
+    def _note_skew(self, own: list[NodeRow]) -> None:
+        for row in own:
+            is_wrong = abs(row.skew_ms) > SKEW_LOGGED_MS
+            if is_wrong and not self._has_told_skew:
+                self._log.warning(
+                    "the clock of this machine differs from that of the database",
+                    seconds=round(row.skew_ms / 1000, 1),
+                )
+            self._has_told_skew = is_wrong
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

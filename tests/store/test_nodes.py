@@ -1,0 +1,295 @@
+"""Nodes of one store: who is gone, who may write, and clocks that differ."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from kit.store import make_account, make_intake, open_test_store, running, small_store_options
+from zajil.core.ids import NodeId
+from zajil.monitor.conditions import AlertKind
+from zajil.monitor.finders import find_ill_nodes
+from zajil.net.system import SystemClock
+from zajil.store.engine.chores import NOBODY, ChoreTake, load_chores, take_chores
+from zajil.store.engine.errors import NodeGone, StoreUnavailable
+from zajil.store.engine.nodes import (
+    Freed,
+    NodeRow,
+    NodeState,
+    Silence,
+    drain_nodes,
+    find_node,
+    forget_nodes,
+    list_nodes,
+)
+from zajil.store.engine.open import Store, open_store
+from zajil.store.mail.intake import write_intakes
+from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox
+from zajil.store.mail.maildrops import MaildropTake, take_maildrops
+from zajil.store.queue.queue import Claim, claim
+from zajil.store.schema import mailbox, message
+
+
+def row(name: str, beat: int, state: NodeState = NodeState.ACTIVE, epoch: int = 1) -> NodeRow:
+    return NodeRow(
+        node_id=NodeId(name),
+        host=name,
+        version="1",
+        schema="0053",
+        state=state,
+        epoch=epoch,
+        is_cleared=True,
+        beat=beat,
+        age_ms=0,
+        started_ms=0,
+        skew_ms=0,
+        workers=1,
+        sessions=0,
+    )
+
+
+def test_a_node_whose_count_stays_the_same_is_silent() -> None:
+    silence = Silence()
+    for now in range(0, 9, 2):
+        assert silence.look([row("a", 5), row("b", now)], now) == []
+    assert silence.look([row("a", 5), row("b", 10)], 10) == [row("a", 5)]
+
+
+@pytest.mark.parametrize("change", ["beat", "epoch", "state", "absence"])
+def test_any_sign_of_life_begins_the_count_anew(change: str) -> None:
+    silence = Silence()
+    for now in range(0, 9, 2):
+        silence.look([row("a", 5)], now)
+    changed = {
+        "beat": [row("a", 6)],
+        "epoch": [row("a", 5, epoch=2)],
+        "state": [row("a", 5, NodeState.STOPPED)],
+        "absence": [],
+    }
+    assert silence.look(changed[change], 9) == []
+    assert silence.look([row("a", 5)], 10) == []
+    assert silence.look([row("a", 5)], 12) == []
+
+
+def test_a_look_that_failed_or_came_late_makes_nobody_silent() -> None:
+    """Else an outage of the database, or a suspended observer, would make all nodes gone."""
+    for is_late in (True, False):
+        silence = Silence()
+        for now in range(0, 9, 2):
+            silence.look([row("a", 5)], now)
+        if not is_late:
+            silence.forget()
+        later = 60 if is_late else 10
+        assert silence.look([row("a", 5)], later) == []
+        assert silence.look([row("a", 5)], later + 4) == []
+        assert silence.look([row("a", 5)], later + 8) == []
+        assert silence.look([row("a", 5)], later + 10) == [row("a", 5)]
+
+
+def take_over(observer: Store, node_id: NodeId) -> Freed | None:
+    seen = observer.read_now(lambda conn: find_node(conn, node_id))
+    assert seen is not None
+    epoch = observer.standing.declare_gone(seen)
+    assert epoch == seen.epoch + 1
+    return observer.standing.clear(node_id, epoch)
+
+
+def test_what_a_node_held_is_free_when_it_is_gone(postgres_url: str, tmp_path: Path) -> None:
+    """And it can write and read nothing more; a new process of it joins again."""
+    one, two = (open_test_store(postgres_url, tmp_path / name) for name in ("one", "two"))
+    amal = make_account(one, "amal@north.test")
+    gone: list[bool] = []
+    one.standing.when_gone = lambda: gone.append(True)
+
+    async def run() -> None:
+        async with running(one), running(two):
+            content = await one.blobs.stage_any([b"Subject: x\r\n\r\n"])
+            await one.write(write_intakes, make_intake(content, remote=["x@south.test"]))
+            taken = Claim(f"{one.node_id}/0/", "t", 1_800_000_000_000, 1_900_000_000_000, 10)
+            leased = await one.write(claim, taken)
+            assert len(leased) == 1
+            await one.write(take_chores, ChoreTake("keys", f"{one.node_id}/0", None))
+            drop = MaildropTake(
+                account_id=amal.account_id,
+                holder=f"{one.node_id}/0",
+                token="s",
+                now_ms=0,
+                until_ms=1_900_000_000_000,
+            )
+            assert await one.write(take_maildrops, drop)
+            assert one.standing.is_sure
+
+            assert await asyncio.to_thread(take_over, two, one.node_id) == Freed(1, 1, 1)
+            with pytest.raises(StoreUnavailable):
+                await one.write(claim, replace(taken, token="u"))
+            for _ in range(2):
+                with pytest.raises(NodeGone):
+                    await one.write(claim, replace(taken, token="u"))
+                with pytest.raises(NodeGone):
+                    await one.read(list_nodes)
+            assert gone
+            assert one.standing.is_gone
+            assert not one.standing.is_sure
+            assert not one.standing.ask()
+            again = replace(taken, owner=f"{two.node_id}/0/", token="v", now_ms=2_000_000_000_000)
+            leased = await two.write(claim, again)
+            assert len(leased) == 1
+            assert (await two.read(load_chores))["keys"].holder == NOBODY
+            assert await two.write(take_maildrops, replace(drop, token="t"))
+            (alert,) = await find_ill_nodes(two) or ()
+            assert (alert.kind, alert.subject) == (AlertKind.NODE, one.node_id)
+
+            new = open_test_store(postgres_url, tmp_path / "one", 1)
+            assert new.standing.epoch == (one.standing.epoch or 0) + 1
+            assert len(new.read_now(list_nodes)) == 2
+            assert {one.state for one in new.read_now(list_nodes)} == {NodeState.ACTIVE}
+            with pytest.raises(NodeGone):
+                await one.read(list_nodes)
+            new.close_now()
+
+    asyncio.run(run())
+
+
+def test_a_transaction_under_way_is_rolled_back(postgres_url: str, tmp_path: Path) -> None:
+    """The process was suspended between its statements; nothing of them is there."""
+    one, two = (open_test_store(postgres_url, tmp_path / name) for name in ("one", "two"))
+    amal = make_account(one, "amal@north.test")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def suspended(tx: Connection, items: Sequence[str]) -> list[None]:
+        for name in items:
+            create_mailbox(tx, [NewMailbox(amal.account_id, name, 0, 0)])
+        begun.set()
+        assert go_on.wait(60)
+        return [None] * len(items)
+
+    async def run() -> None:
+        async with running(one), running(two):
+            write = asyncio.create_task(one.write(suspended, "Lost"))
+            await asyncio.to_thread(begun.wait, 60)
+            assert await asyncio.to_thread(take_over, two, one.node_id) is not None
+            go_on.set()
+            with pytest.raises(StoreUnavailable):
+                await write
+            names = await two.read(lambda conn: set(conn.scalars(sa.select(mailbox.c.name))))
+            assert "Lost" not in names
+
+    asyncio.run(run())
+
+
+def test_a_node_that_beats_is_not_declared_gone(postgres_url: str, tmp_path: Path) -> None:
+    one, two = (open_test_store(postgres_url, tmp_path / name) for name in ("one", "two"))
+    seen = two.read_now(lambda conn: find_node(conn, one.node_id))
+    assert seen is not None
+    one.standing.beat(2, 7)
+    assert two.standing.declare_gone(seen) is None
+    (again,) = [row for row in two.standing.look() if row.node_id == one.node_id]
+    assert (again.beat, again.workers, again.sessions) == (seen.beat + 1, 2, 7)
+    # Of two that notice a death, one declares it; both may clear.
+    epoch = two.standing.declare_gone(again)
+    assert epoch is not None
+    assert two.standing.declare_gone(again) is None
+    assert two.standing.clear(one.node_id, epoch) == Freed(0, 0, 0)
+    assert two.standing.clear(one.node_id, epoch) is None
+    for store in (one, two):
+        store.close_now()
+
+
+def test_a_drained_node_that_is_gone_can_be_forgotten(postgres_url: str, tmp_path: Path) -> None:
+    one, two = (open_test_store(postgres_url, tmp_path / name) for name in ("one", "two"))
+    assert two.write_now(drain_nodes, one.node_id)
+    one.standing.beat(1, 0)
+    assert one.standing.state is NodeState.DRAINING
+    assert not two.write_now(forget_nodes, one.node_id)
+    take_over(two, one.node_id)
+    assert not two.write_now(drain_nodes, one.node_id)
+    assert two.write_now(forget_nodes, one.node_id)
+    with pytest.raises(NodeGone):
+        one.standing.beat(1, 0)
+    # It never gets an epoch again that an old process may have.
+    new = open_test_store(postgres_url, tmp_path / "one")
+    assert (new.standing.epoch or 0) > (one.standing.epoch or 0) + 1
+    for store in (one, two, new):
+        store.close_now()
+
+
+_LAST_UID = sa.select(sa.func.max(message.c.uid))
+
+
+def value_of(conn: Connection, query: sa.Select[Any]) -> int:
+    return int(conn.execute(query).scalar_one())
+
+
+class SkewedClock(SystemClock):
+    """A clock that is wrong."""
+
+    def __init__(self, skew_ms: int) -> None:
+        self._skew_ms = skew_ms
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self._skew_ms
+
+
+def test_clocks_that_differ_by_a_minute(postgres_url: str, tmp_path: Path) -> None:
+    """No UID and no UIDVALIDITY comes twice or goes back, and no lease ends too early."""
+    first = open_test_store(postgres_url, tmp_path / "0")
+    amal = make_account(first, "amal@north.test")
+    first.close_now()
+    options, lease_ms, skews = small_store_options(postgres_url), 180_000, (0, 61_000, -1000)
+    stores = []
+    for number, skew_ms in enumerate(skews):
+        (tmp_path / f"{number}").mkdir(exist_ok=True, mode=0o700)
+        clock = SkewedClock(skew_ms)
+        folder = tmp_path / f"{number}"
+        stores.append(open_store(options, folder, clock=clock, random=os.urandom, worker=0))
+
+    async def run() -> None:
+        validities, uids = [], []
+        async with running(stores[0]), running(stores[1]), running(stores[2]):
+            for turn in range(9):
+                store = stores[turn % 3]
+                now_ms = store._clock.now_ms()
+                new = NewMailbox(amal.account_id, f"Box {turn}", now_ms, 0)
+                box = await store.write(create_mailbox, new)
+                content = await store.blobs.stage_any([b"Subject: x\r\n\r\n"])
+                mail = make_intake(content, local=[amal], remote=["x@south.test"], at_ms=now_ms)
+                await store.write(write_intakes, mail)
+                validity = sa.select(mailbox.c.uid_validity).where(mailbox.c.id == box)
+                validities.append(await store.read(partial(value_of, query=validity)))
+                uids.append(await store.read(partial(value_of, query=_LAST_UID)))
+            assert validities == sorted(set(validities))
+            assert uids == list(range(1, 10))
+            # A worker renews after a third; until then a clock that is early takes nothing.
+            slow, fast = stores[2], stores[1]
+            now_ms = slow._clock.now_ms()
+            taken = Claim(f"{slow.node_id}/0/", "t", now_ms + 10**6, now_ms + lease_ms, 100)
+            leased = await slow.write(claim, taken)
+            assert len(leased) == 9
+            at_ms = fast._clock.now_ms() + lease_ms // 3
+            early = Claim(f"{fast.node_id}/0/", "u", at_ms, at_ms + lease_ms, 100)
+            assert await fast.write(claim, early) == []
+            for store, skew_ms in zip(stores, skews, strict=True):
+                rows = await asyncio.to_thread(store.standing.beat, 1, 0)
+                (own,) = [row for row in rows if row.node_id == store.node_id]
+                assert abs(own.skew_ms - skew_ms) < 500
+            alerts = await find_ill_nodes(fast) or ()
+            assert [(one.kind, one.subject) for one in alerts] == [(AlertKind.CLOCK, fast.node_id)]
+
+    asyncio.run(run())
+
+
+def test_sqlite_has_no_list_of_nodes(tmp_path: Path) -> None:
+    store = open_test_store("sqlite", tmp_path / "data")
+    assert store.read_now(list_nodes) == []
+    assert store.standing.is_sure
+    store.close_now()
