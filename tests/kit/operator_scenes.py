@@ -51,6 +51,16 @@ def backups(world: World, run: Run, stack: ExitStack) -> None:
     world.write({**tree, "backup": places})
 
 
+def shards(world: World, run: Run, stack: ExitStack) -> None:
+    """A shard is configured; SQLite stands for another database."""
+    world.set(
+        {
+            "store": {"shards": {"north": {"url": "sqlite"}}},
+            "backup": {"target": str(world.home / "backup")},
+        }
+    )
+
+
 def certificate_of_an_authority(world: World, run: Run, stack: ExitStack) -> None:
     """The server has obtained its certificate."""
     name, now_ms = "mail.example.org", SystemClock().now_ms()

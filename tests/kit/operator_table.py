@@ -327,6 +327,17 @@ PAGES: dict[str, Page] = {
             "zajil --set queue.lifetime=3d setup example.org": Expected(adds=("--dir", "{}/more")),
         },
     ),
+    "shards": Page(
+        prepare=scenes.shards,
+        expected={
+            "zajil shard create north": Expected(says=("created the shard north",)),
+            "zajil account add amal@north.example": Expected(says=("login amal", "password: ")),
+            "zajil shard list": Expected(says=(r"north +north\.example",)),
+            "zajil --shard north backup create": Expected(says=("^snapshot 2",)),
+            "zajil --shard north backup list": Expected(says=("SNAPSHOT",)),
+            "zajil --shard north store check": Expected(says=("not damaged",)),
+        },
+    ),
     "signing": Page(
         prepare=scenes.older_keys,
         expected={

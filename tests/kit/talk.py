@@ -17,8 +17,9 @@ from zajil.core.service import Service
 from zajil.login.service import LoginService
 from zajil.net.peer import Peer
 from zajil.net.system import SystemClock
+from zajil.receive.lmtp_session import LmtpSession
 from zajil.receive.patience import SlowAnswers
-from zajil.receive.session import LmtpSession, SmtpSession
+from zajil.receive.session import SmtpSession
 from zajil.smtp.command import BodyChunk
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply, ReplyEach

@@ -16,6 +16,7 @@ from zajil.check.sender.peer import PeerFindings
 from zajil.check.step import Checks
 from zajil.check.verdict.verdict import Action
 from zajil.config.options import LimitOptions
+from zajil.core.address import Address
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import ID_RANDOM_SIZE, MailId, SessionId, new_mail_id, new_session_id
 from zajil.core.service import Service
@@ -55,6 +56,23 @@ class AcceptancePolicy:
     limit."""
 
 
+class ShardContexts:
+    """What each shard accepts mail with, for one service.
+
+    Args:
+        home_of: the shard of an address, from memory; ``None``: its domain is not ours.
+    """
+
+    def __init__(self, home_of: Callable[[Address], str | None]) -> None:
+        self.home_of = home_of
+        self.contexts: dict[str, AcceptanceContext] = {}
+        """By name of the shard."""
+
+    def find(self, who: Address) -> AcceptanceContext | None:
+        """Return what accepts mail for an address; ``None``: its domain is not ours."""
+        return self.contexts.get(self.home_of(who) or "")
+
+
 @value_class(frozen=True, slots=True, kw_only=True)
 class AcceptanceContext:
     """What all mails of one service share."""
@@ -75,6 +93,8 @@ class AcceptanceContext:
     """Counts each mail for DMARC reports; ``None``: none are sent (``check.dmarc``)."""
     refusals: RefusalBudget | None = None
     """How many refusals of one peer are recorded; ``None``: all."""
+    shards: ShardContexts | None = None
+    """The same for the other shards; ``None``: there are none."""
 
     def make_spool(self) -> Spool:
         """Return what collects the bytes of one mail, and hashes what will be signed."""
@@ -116,6 +136,8 @@ class SessionFacts:
     """Version and cipher, for people."""
     account: Account | None = None
     """Who logged in; ``None``: the mail is not a submission."""
+    vouched_for: str | None = None
+    """One of our users, whose mail another shard has accepted and judged."""
     looked: Future[PeerFindings] | None = None
     """What ``Checks.look_at`` began to find out about the peer."""
     events: Sequence[TrackingEvent] = ()

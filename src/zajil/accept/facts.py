@@ -108,7 +108,7 @@ def _facts(
         fields=message.fields,
         size=message.size,
         smtputf8=transaction.smtputf8,
-        login=None if account is None else account.login,
+        login=session.vouched_for if account is None else account.login,
         authserv_id=context.hostname,
         limits=context.limits,
         digests=digests,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from zajil.accept.context import AcceptanceContext, AcceptancePolicy
+from zajil.accept.context import AcceptanceContext, AcceptancePolicy, ShardContexts
 from zajil.accept.outbound_hold import hold_rule
 from zajil.accept.send_limit import send_limit
 from zajil.app.monitoring import count_connections
@@ -14,6 +14,7 @@ from zajil.app.resources import WorkerResources
 from zajil.config.options import LimitOptions
 from zajil.config.options_users import SubmitOptions
 from zajil.core.service import Service
+from zajil.deliver.handover import Handover
 from zajil.login.service import LoginService
 from zajil.net.admission import Admission
 from zajil.net.floods import FloodCounter
@@ -25,13 +26,14 @@ from zajil.net.smtp_service import MakeSession, SmtpLimits
 from zajil.net.smtp_service import smtp_service as make_smtp_service
 from zajil.read.imap.service import ImapLimits
 from zajil.read.imap.service import imap_service as make_imap_service
-from zajil.read.imap.session import ImapServices
+from zajil.read.imap.services import ImapServices
 from zajil.read.pop3.locks import MaildropLocks
 from zajil.read.pop3.service import Pop3Limits
 from zajil.read.pop3.service import pop3_service as make_pop3_service
 from zajil.read.pop3.session import Pop3Services
+from zajil.receive.lmtp_session import LmtpSession
 from zajil.receive.patience import KnownPeers, SlowAnswers
-from zajil.receive.session import LmtpSession, SmtpSession
+from zajil.receive.session import SmtpSession, refusal_of
 from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, record_events
@@ -75,7 +77,17 @@ def imap_service(resources: WorkerResources, login: LoginService, name: Service)
     limits, tls = resources.configuration.limits, resources.server_tls
     starttls = tls is not None and not name.has_implicit_tls
     return make_imap_service(
-        ImapServices(resources.store, login, resources.clock, starttls, name),
+        ImapServices(
+            resources.store,
+            login,
+            resources.clock,
+            starttls,
+            name,
+            {
+                shard: ImapServices(other.store, login, other.clock, starttls, name)
+                for shard, other in _others(resources).items()
+            },
+        ),
         resources.configuration.server.hostname,
         limits,
         tls=tls,
@@ -87,12 +99,25 @@ def imap_service(resources: WorkerResources, login: LoginService, name: Service)
 
 
 def pop3_service(
-    resources: WorkerResources, login: LoginService, locks: MaildropLocks, name: Service
+    resources: WorkerResources,
+    login: LoginService,
+    locks: Mapping[str, MaildropLocks],
+    name: Service,
 ) -> LineService:
-    """Make the service of port 110 or 995."""
+    """Make the service of port 110 or 995; ``locks``: those of each shard, by its name."""
     limits = resources.configuration.limits
     return make_pop3_service(
-        Pop3Services(resources.store, login, locks, resources.clock, name),
+        Pop3Services(
+            resources.store,
+            login,
+            locks[resources.shard],
+            resources.clock,
+            name,
+            {
+                shard: Pop3Services(other.store, login, locks[shard], other.clock, name)
+                for shard, other in _others(resources).items()
+            },
+        ),
         resources.configuration.server.hostname,
         tls=resources.server_tls,
         implicit_tls=name.has_implicit_tls,
@@ -139,10 +164,42 @@ def record_floods(store: Store, events: Sequence[TrackingEvent]) -> None:
     store.write_later(record_events, EventBatch(None, None, events[0].at_ms, tuple(events)))
 
 
+def _others(resources: WorkerResources) -> Mapping[str, WorkerResources]:
+    return {} if resources.shards is None else resources.shards.others
+
+
 def acceptance_context(resources: WorkerResources, name: Service) -> AcceptanceContext:
-    """Make what all mails of a service share."""
+    """Make what all mails of a service share, in each shard; gives that of this one."""
+    if resources.shards is None:
+        return _own_context(resources, name, None)
+    shards = ShardContexts(resources.shards.homes.of)
+    for shard, one in resources.shards.resources.items():
+        shards.contexts[shard] = _own_context(one, name, shards)
+    return shards.contexts[resources.shard]
+
+
+def make_handover(resources: WorkerResources) -> Handover | None:
+    """Return what brings mail to other shards; ``None``: there are none."""
+    if resources.shards is None:
+        return None
+    judging = {
+        shard: replace(_own_context(one, Service.LMTP, None), note_result=None)
+        for shard, one in resources.shards.resources.items()
+    }
+    # What our own users wrote was judged, signed and counted when they handed it in.
+    trusting = {
+        shard: replace(context, policy=replace(context.policy, is_incoming=False))
+        for shard, context in judging.items()
+    }
+    return Handover(resources.shards.homes.of, judging, trusting, refusal_of)
+
+
+def _own_context(
+    resources: WorkerResources, name: Service, shards: ShardContexts | None
+) -> AcceptanceContext:
     configuration = resources.configuration
     return AcceptanceContext(
+        shards=shards,
         store=resources.store,
         clock=resources.clock,
         random=resources.random,

@@ -6,11 +6,13 @@ import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from zajil.accept.own_mail import OwnMailer
 from zajil.app.traffic import TrafficCounter
 from zajil.check.step import Checks
 from zajil.config.options import Configuration
+from zajil.config.options_shards import MAIN_SHARD
 from zajil.core.clock import Clock, Random
 from zajil.keys.sign import Signer
 from zajil.mailauth.mark_certificate import MarkRoots
@@ -26,6 +28,9 @@ from zajil.resolver.client import Resolver
 from zajil.store.engine.open import Store
 from zajil.tls.keeper import TlsKeeper
 
+if TYPE_CHECKING:
+    from zajil.app.shards import WorkerShards
+
 METRICS = "metrics"
 """The listener for programs that watch the server: ``listen.metrics``."""
 ACCOUNTS = "accounts"
@@ -37,6 +42,10 @@ class WorkerResources:
     """What one worker has to make its services from."""
 
     configuration: Configuration
+    shard: str = MAIN_SHARD
+    """Whose store ``store`` is."""
+    shards: WorkerShards | None = None
+    """All shards, this one included; ``None``: ``store`` is the only store."""
     command: tuple[str, ...] = ()
     """Arguments of this program that name the configuration; none: no command can be run."""
     worker: int

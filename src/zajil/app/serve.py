@@ -11,6 +11,7 @@ from pathlib import Path
 
 from zajil.app.open_files import allow_open_files, files_needed
 from zajil.app.running import RunningServer
+from zajil.app.shards import ShardNotCreated, leave_shards, prepare_shards
 from zajil.app.shared import CannotStart, Permanent, Shared, make_permanent, make_shared
 from zajil.check.content.lookalike import load_tables
 from zajil.config.options import Configuration
@@ -23,7 +24,7 @@ from zajil.net.system import SystemClock
 from zajil.operations.configuration import must_mend, should_mend
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import claim_folder
-from zajil.store.engine.life import Prepared, leave_store, prepare_store
+from zajil.store.engine.life import Prepared
 from zajil.tls.context import BadCertificate
 
 
@@ -84,22 +85,20 @@ def _prepare(permanent: Permanent, configuration: Configuration) -> Shared:
         _become(server.user)
         claim_folder(server.data_dir)
         permanent.lock.take(server.shutdown_grace_ms / 1000)
-        prepared = prepare_store(
-            configuration.store,
-            server.data_dir,
-            clock=SystemClock(),
-            largest_message=configuration.limits.message_size,
+        prepared, permanent.shard_locks = prepare_shards(
+            configuration, SystemClock(), server.shutdown_grace_ms / 1000
         )
         load_tables()
-    except (BindFailed, BadCertificate, StoreUnavailable) as error:
+    except (BindFailed, BadCertificate, StoreUnavailable, ShardNotCreated) as error:
         raise CannotStart(str(error)) from error
-    _tell(prepared)
+    for one in prepared:
+        _tell(one.prepared)
     return shared
 
 
 def _leave(configuration: Configuration) -> None:
     try:
-        leave_store(configuration.store, configuration.server.data_dir)
+        leave_shards(configuration)
     except StoreUnavailable as error:
         get_logger().warning("cannot tell the other nodes of the stop", reason=str(error))
 

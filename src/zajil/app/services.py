@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 from zajil.app.certificates import StoredCertificates, watch_ends, watch_own_files
 from zajil.app.chores import ChoreRunner
 from zajil.app.directory import person_passwords
-from zajil.app.listeners import imap_service, pop3_service, smtp_service
+from zajil.app.listeners import imap_service, make_handover, pop3_service, smtp_service
 from zajil.app.monitoring import monitor_server
 from zajil.app.resources import ACCOUNTS, METRICS, WorkerResources
 from zajil.app.sts_policies import sts_policies
@@ -19,6 +20,7 @@ from zajil.app.web_listeners import web_servers
 from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, SMTP_SERVICES
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
+from zajil.login.sharded import ShardedLogin
 from zajil.login.tokens import TokenJudge
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionLimits
@@ -53,6 +55,7 @@ async def make_parts(resources: WorkerResources) -> Parts:
     store = resources.store
     login = _login_service(resources)
     parts = Parts()
+    others = {} if resources.shards is None else resources.shards.others
     if resources.server_tls is not None and resources.configuration.acme.directory is not None:
         stored = StoredCertificates(store, resources.server_tls)
         await stored.load()
@@ -62,22 +65,38 @@ async def make_parts(resources: WorkerResources) -> Parts:
     for name in IMAP_SERVICES:
         await _listen(parts, imap_service(resources, login, name), resources.sockets[name])
     if any(resources.sockets[name] for name in POP3_SERVICES):
-        locks = MaildropLocks(store, resources.worker, resources.clock)
-        await locks.begin()
-        parts.runs.append(locks.run())
+        locks = {one.shard: await _begin_locks(parts, one) for one in (resources, *others.values())}
         for name in POP3_SERVICES:
             service = pop3_service(resources, login, locks, name)
             await _listen(parts, service, resources.sockets[name])
-    deliverer = _deliverer(resources)
-    parts.runs.append(deliverer.run())
-    parts.drains.append(deliverer.drain)
-    parts.yields.append(deliverer.drain)
     for server in web_servers(resources, login):
         parts.runs.append(server.run())
         parts.drains.append(server.drain)
         parts.leaves.append(server.leave)
         parts.session_counts.append(server.count)
     await _listen_for_watchers(parts, resources)
+    if resources.server_tls is not None:
+        parts.runs.append(watch_own_files(resources.server_tls))
+        if resources.is_first:
+            parts.duties.append(watch_ends(store, resources.clock, resources.configuration))
+    for one in (resources, *others.values()):
+        _work_on_store(parts, one)
+    return parts
+
+
+async def _begin_locks(parts: Parts, resources: WorkerResources) -> MaildropLocks:
+    locks = MaildropLocks(resources.store, resources.worker, resources.clock)
+    await locks.begin()
+    parts.runs.append(locks.run())
+    return locks
+
+
+def _work_on_store(parts: Parts, resources: WorkerResources) -> None:
+    """Add what is done for a store whoever is connected: its queue, its counts, its chores."""
+    deliverer = _deliverer(resources)
+    parts.runs.append(deliverer.run())
+    parts.drains.append(deliverer.drain)
+    parts.yields.append(deliverer.drain)
     parts.drains.append(_closing(resources.refusals))
     parts.runs.append(resources.traffic.run())
     parts.drains.append(resources.traffic.drain)
@@ -90,15 +109,10 @@ async def make_parts(resources: WorkerResources) -> Parts:
     if resources.checks.knowledge is not None:
         scanners = resources.checks.knowledge.scanners
         parts.drains.append(lambda _grace: scanners.close())
-    if resources.server_tls is not None:
-        parts.runs.append(watch_own_files(resources.server_tls))
-        if resources.is_first:
-            parts.duties.append(watch_ends(store, resources.clock, resources.configuration))
-    chores = ChoreRunner(store, resources.worker, make_chores(resources))
+    chores = ChoreRunner(resources.store, resources.worker, make_chores(resources))
     parts.runs.append(chores.run())
     parts.drains.append(chores.drain)
     parts.yields.append(chores.drain)
-    return parts
 
 
 def _deliverer(resources: WorkerResources) -> Deliverer:
@@ -117,13 +131,25 @@ def _deliverer(resources: WorkerResources) -> Deliverer:
         smarthost=configuration.smarthost,
         policies=sts_policies(resources),
         note_tls=None if resources.tls_counts is None else resources.tls_counts.note,
+        handover=make_handover(resources),
     )
 
 
 def _login_service(resources: WorkerResources) -> LoginService:
-    """Make the one log-in service of all protocols."""
+    """Make the one log-in service of all protocols, in front of those of all shards."""
+    shards = resources.shards
+    if shards is None:
+        return _own_login(resources, LoginService)
+    for name, other in shards.others.items():
+        shards.logins[name] = _own_login(other, LoginService)
+    front = functools.partial(ShardedLogin, others=shards.logins, home_of=shards.homes.of_login)
+    return _own_login(resources, front)
+
+
+def _own_login(resources: WorkerResources, make: Callable[..., LoginService]) -> LoginService:
+    """Make the log-in service of one store."""
     options = resources.configuration.login
-    return LoginService(
+    return make(
         resources.store,
         resources.clock,
         resources.random,
@@ -136,6 +162,7 @@ def _login_service(resources: WorkerResources) -> LoginService:
             resources.worker, SessionLimits(0, resources.configuration.limits.sessions_per_account)
         ),
         refusals=resources.refusals,
+        shard=resources.shard,
     )
 
 

@@ -52,6 +52,8 @@ class Permanent:
     sessions: Mapping[str, SessionTable]
     meters: MeterTable
     """What the supervisor and the workers count, for metrics."""
+    shard_locks: Sequence[ServerLock] = ()
+    """Of the data folders of shards; held as ``lock`` is."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from zajil.operations.mail_servers import find_servers
 from zajil.store.engine.open import Store
 from zajil.store.people.certificates import find_challenge
 from zajil.web.app import make_web
+from zajil.web.by_shard import ByShard
 from zajil.web.own_names import OwnNames
 from zajil.web.plain_http import FindChallenge, PlainHttp
 from zajil.web.server import ConnectionRules, WebServer
@@ -35,10 +36,7 @@ def web_servers(resources: WorkerResources, login: LoginService) -> list[WebServ
     """Make the servers of all web listeners of a worker; they share the pages."""
     sockets, tls = resources.sockets, resources.server_tls
     services = _web_services(resources, login)
-
-    @functools.cache
-    def make_pages() -> ASGIApp:
-        return make_web(services)
+    make_pages = functools.cache(functools.partial(_make_pages, resources, services))
 
     made = []
     if sockets[Service.WEB]:
@@ -54,6 +52,23 @@ def web_servers(resources: WorkerResources, login: LoginService) -> list[WebServ
         rules = _connection_rules(resources, Service.HTTP)
         made.append(WebServer(lambda: plain, sockets[Service.HTTP], rules))
     return made
+
+
+def _make_pages(resources: WorkerResources, services: WebServices) -> ASGIApp:
+    """Make the pages; where there are shards, those of each when they are asked for."""
+    shards = resources.shards
+    if shards is None:
+        return make_web(services)
+    made: dict[str, Callable[[], ASGIApp]] = {
+        resources.shard: functools.partial(make_web, services)
+    }
+    for name, other in shards.others.items():
+        made[name] = functools.partial(_make_other, other, shards.logins[name])
+    return ByShard(made, services.options.cookie_name)
+
+
+def _make_other(resources: WorkerResources, login: LoginService) -> ASGIApp:
+    return make_web(_web_services(resources, login))
 
 
 def _web_services(resources: WorkerResources, login: LoginService) -> WebServices:
@@ -78,8 +93,17 @@ def _web_services(resources: WorkerResources, login: LoginService) -> WebService
         public_url=url,
         provider=_provider(resources, url),
         certificate=lambda: tls.find(hostname) if tls is not None else None,
-        names=OwnNames((name for name in pages if name), resources.store.directory.domains),
+        names=OwnNames((name for name in pages if name), _domains(resources)),
+        shard=resources.shard,
+        shard_of_login=None if resources.shards is None else resources.shards.homes.of_login,
     )
+
+
+def _domains(resources: WorkerResources) -> Callable[[], Awaitable[frozenset[str]]]:
+    """Return what names the domains of all shards."""
+    if resources.shards is not None:
+        return resources.shards.homes.domains
+    return resources.store.directory.domains
 
 
 def _provider(resources: WorkerResources, url: str | None) -> OpenIdProvider | None:

@@ -8,7 +8,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zajil.net.logger import get_logger
 
@@ -23,13 +23,15 @@ from zajil.app.nodes import NodeKeeper
 from zajil.app.reload import take_over
 from zajil.app.resources import METRICS, WorkerResources
 from zajil.app.services import Parts, make_parts
+from zajil.app.shards import WorkerShards, load_directories, make_keyring, open_stores
 from zajil.app.shared import Shared
 from zajil.app.traffic import TrafficCounter
 from zajil.check.learned.learned_checks import LearnedChecks
 from zajil.check.step import Checks
 from zajil.config.load import BadConfiguration
+from zajil.config.options_shards import MAIN_SHARD
+from zajil.config.shards import configuration_of
 from zajil.core.clock import Clock, Random
-from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
 from zajil.monitor.counting import EventCounter
 from zajil.monitor.meter_table import MeterRow
@@ -46,8 +48,7 @@ from zajil.reports.tls.counts import TlsCounts
 from zajil.reports.tls.report import TLS_INTERVAL_MS
 from zajil.resolver.client import Resolver
 from zajil.store.engine.errors import NodeGone, StoreUnavailable
-from zajil.store.engine.open import Store, open_store
-from zajil.store.mail.caps import make_caps
+from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch
 from zajil.store.reports.intervals import count_intervals
 from zajil.tls.context import BadCertificate
@@ -83,6 +84,11 @@ def _note_end(loop: asyncio.AbstractEventLoop, descriptor: int, event: asyncio.E
 def _new_loop() -> asyncio.AbstractEventLoop:
     loop: asyncio.AbstractEventLoop = (uvloop or asyncio).new_event_loop()
     return loop
+
+
+def _is_gone(stores: Mapping[str, Store]) -> bool:
+    """Return whether other nodes have taken over the work of this one in some store."""
+    return any([store.standing.is_gone for store in stores.values()])
 
 
 class Worker:
@@ -122,29 +128,23 @@ class Worker:
             loop.add_reader(descriptor, _note_end, loop, descriptor, event)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-        configuration = self.configuration
+        stores: dict[str, Store] = {}
         try:
-            store = open_store(
-                configuration.store,
-                configuration.server.data_dir,
-                clock=self.clock,
-                random=self.random,
-                worker=self.place.slot,
-                caps=make_caps(configuration.limits, configuration.mail),
-            )
-            store.start(loop)
+            stores = open_stores(self.configuration, self.clock, self.random, self.place.slot)
+            for store in stores.values():
+                store.start(loop)
         except StoreUnavailable as error:
             self.log.error("cannot open the store", reason=str(error))
             return 1
         try:
-            await self._serve(store)
+            await self._serve(stores)
         except NodeGone as error:
             self.log.error("cannot go on", reason=str(error))
         finally:
             for descriptor in watched:
                 loop.remove_reader(descriptor)
-            await store.close()
-        return 1 if store.standing.is_gone else 0
+            await asyncio.gather(*(store.close() for store in stores.values()))
+        return 1 if _is_gone(stores) else 0
 
     def _reload(self) -> None:
         """Reload in this process, as the supervisor has done in its own."""
@@ -161,21 +161,28 @@ class Worker:
         if after != before:
             self._log_events = EventLog(after, self.clock)
 
-    async def _serve(self, store: Store) -> None:
-        traffic = TrafficCounter(store, self.clock)
+    async def _serve(self, stores: dict[str, Store]) -> None:
         self._log_events = EventLog(self.shared.configuration.log, self.clock)
-        store.observe(functools.partial(self._observe, traffic))
-        store.directory.hostname = self.configuration.server.hostname
-        keeper = asyncio.create_task(self._node_keeper(store).run())
-        await store.directory.load()
-        resources = self._resources(store, traffic)
+        counters = {name: TrafficCounter(store, self.clock) for name, store in stores.items()}
+        for name, store in stores.items():
+            store.observe(functools.partial(self._observe, counters[name]))
+        keepers = [asyncio.create_task(self._node_keeper(store).run()) for store in stores.values()]
+        shards = await load_directories(stores, self.configuration.server.hostname)
+        resolver = Resolver(self.configuration.dns, self.clock, self.random)
+        every = {
+            name: self._resources(name, store, counters[name], resolver, shards)
+            for name, store in stores.items()
+        }
+        if shards is not None:
+            shards.resources.update(every)
+        resources = every[MAIN_SHARD]
         self._tracer = begin_tracing(resources)
         parts = await make_parts(resources)
         tasks = [asyncio.create_task(part) for part in parts.runs]
         duties = [asyncio.create_task(part) for part in parts.duties]
         server = self.configuration.server
         beats = asyncio.create_task(self._beat(server.worker_timeout_ms / 4000))
-        lasting = (beats, keeper)
+        lasting = (beats, *keepers)
         await self._wait_for([*tasks, *duties, *lasting], self._stop, self._retire, self._drain)
         for duty in duties:
             duty.cancel()
@@ -184,7 +191,7 @@ class Worker:
         elif not self._stop.is_set():
             await self._stay_drained(parts, [*tasks, *lasting])
         # A node that is gone can write nothing that its sessions wait for.
-        grace = 0.0 if store.standing.is_gone else server.shutdown_grace_ms / 1000
+        grace = 0.0 if _is_gone(stores) else server.shutdown_grace_ms / 1000
         drains = (*parts.drains, *parts.last_drains)
         await asyncio.gather(*(drain(grace) for drain in drains), return_exceptions=True)
         for task in (*tasks, *lasting):
@@ -285,9 +292,9 @@ class Worker:
         if self._tracer is not None:
             self._tracer.tell(batches)
 
-    def _begin_to_count(self, store: Store, resolver: Resolver) -> MeterRow | None:
+    def _begin_to_count(self, store: Store, resolver: Resolver, shard: str) -> MeterRow | None:
         """Count in the row of this worker, if somebody asks for metrics."""
-        if not self.configuration.listen.metrics:
+        if not self.configuration.listen.metrics or shard != MAIN_SHARD:
             return None
         row = self.shared.permanent.meters.worker(self.place.slot)
         row.set(START, value=self.clock.now_ms() / 1000)
@@ -295,16 +302,26 @@ class Worker:
         self._counter = EventCounter(row)
         return row
 
-    def _resources(self, store: Store, traffic: TrafficCounter) -> WorkerResources:
-        shared, configuration = self.shared, self.configuration
-        resolver = Resolver(configuration.dns, self.clock, self.random)
+    def _resources(
+        self,
+        shard: str,
+        store: Store,
+        traffic: TrafficCounter,
+        resolver: Resolver,
+        shards: WorkerShards | None,
+    ) -> WorkerResources:
+        shared, configuration = self.shared, configuration_of(self.configuration, shard)
         dmarc_interval_ms = configuration.check.dmarc.report_interval_ms
         sends_tls_reports = configuration.deliver.tls_reports
         count = functools.partial(store.write_later, count_intervals)
-        meters = self._begin_to_count(store, resolver)
+        meters = self._begin_to_count(store, resolver, shard)
+        options = () if shard == MAIN_SHARD else ("--shard", shard)
+        keyring = make_keyring(store, shard, shards) if configuration.keys.sign else None
         return WorkerResources(
             configuration=configuration,
-            command=shared.permanent.command,
+            shard=shard,
+            shards=shards,
+            command=(*shared.permanent.command, *options) if shared.permanent.command else (),
             worker=self.place.slot,
             is_first=self.place.index == 0,
             sockets=self.sockets,
@@ -322,7 +339,7 @@ class Worker:
                 store.directory.is_ours,
                 LearnedChecks(store, configuration.check, self.clock),
             ),
-            signer=Signer(Keyring(store), self.clock) if configuration.keys.sign else None,
+            signer=None if keyring is None else Signer(keyring, self.clock),
             dmarc_counts=DmarcCounts(count, dmarc_interval_ms) if dmarc_interval_ms else None,
             tls_counts=TlsCounts(count, TLS_INTERVAL_MS) if sends_tls_reports else None,
             clock=self.clock,

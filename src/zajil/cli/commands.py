@@ -23,6 +23,7 @@ PLACES = {
     "status": "control:status",
     "lab": "lab:lab",
     "audit": "audit:audit",
+    "shard": "shard:shard_app",
     "domain": "domain:domain_app",
     "account": "account:account_app",
     "directory": "directory:directory_app",

@@ -41,12 +41,32 @@ SetOption = Annotated[
 ]
 
 
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="NAME",
+        help="Work on one shard of store.shards. Default: that of the address or domain that the "
+        "command names, else main.",
+        show_default=False,
+    ),
+]
+OF_THE_SERVER = (
+    *("setup", "serve", "reload", "status", "lab", "config", "self-check", "probe", "tls"),
+    "shard",
+)
+"""Commands about the whole server: they take no ``--shard``."""
+_NAMING = ("who", "address", "domain", "domains", "account", "user", "alias")
+"""Arguments of commands that say which shard is meant."""
+
+
 @dataclass(frozen=True, slots=True)
 class Root:
     """The options before the command name."""
 
     file: Path | None
     overrides: tuple[str, ...]
+    shard: str | None = None
 
 
 def configuration_file(context: typer.Context, file: Path | None = None) -> Path:
@@ -74,7 +94,27 @@ def configuration_file(context: typer.Context, file: Path | None = None) -> Path
 def read_configuration(
     context: typer.Context, file: Path | None = None, overrides: tuple[str, ...] = ()
 ) -> Configuration:
-    """Read and check the configuration.
+    """Read and check the configuration; where there are shards, that of the shard that is meant.
+
+    Raises:
+        WrongUsage: there is no configuration file.
+        BadConfiguration: it has an error.
+        NoSuchShard: ``--shard`` names none.
+        WrongUser, StoreUnavailable: the catalogue of shards cannot be read.
+    """
+    whole = read_whole_configuration(context, file, overrides)
+    root: Root = context.find_root().obj
+    if root.shard is None and not whole.store.shards:
+        return whole
+    from zajil.config.shards import configuration_of
+
+    return configuration_of(whole, chosen_shard(context, whole))
+
+
+def read_whole_configuration(
+    context: typer.Context, file: Path | None = None, overrides: tuple[str, ...] = ()
+) -> Configuration:
+    """Read and check the configuration of the server, with all its shards.
 
     Raises:
         WrongUsage: there is no configuration file.
@@ -84,6 +124,33 @@ def read_configuration(
 
     root: Root = context.find_root().obj
     return load_configuration(configuration_file(context, file), (*root.overrides, *overrides))
+
+
+def chosen_shard(context: typer.Context, configuration: Configuration) -> str:
+    """Return the shard that ``--shard`` names, else that of the names which the command got.
+
+    Raises:
+        WrongUser, StoreUnavailable: the catalogue cannot be read.
+    """
+    from zajil.config.options_shards import MAIN_SHARD
+
+    root: Root = context.find_root().obj
+    group = context.find_root().invoked_subcommand
+    if group in OF_THE_SERVER:
+        return MAIN_SHARD
+    if root.shard is not None:
+        return root.shard
+    from zajil.operations.shards import find_shard
+
+    given = (context.params.get(name) for name in _NAMING)
+    subjects = [one for value in given for one in _texts(value)]
+    return find_shard(configuration, subjects) if subjects else MAIN_SHARD
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from zajil.cli.catalogue import put_into_shard, take_out_of_shard
 from zajil.cli.configured import open_operations, opened_store, read_configuration
 from zajil.cli.output import AsJson, Who, print_json, print_table, spell_time
 
@@ -35,8 +36,10 @@ def add(
     from zajil.core.address import parse_address
     from zajil.operations.domains import add_domain
 
-    target = parse_address(postmaster) if postmaster else None
     keys = read_configuration(context).keys
+    target = put_into_shard(context, domain)
+    if postmaster:
+        target = parse_address(postmaster)
     with open_operations(context) as operations:
         name = operations.run(add_domain, domain, target, keys)
     if as_json:
@@ -55,6 +58,7 @@ def remove(context: typer.Context, domain: Domain) -> None:
 
     with open_operations(context) as operations:
         name = operations.run(remove_domain, domain)
+    take_out_of_shard(context, name)
     print(f"removed {name}")
 
 

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from zajil.cli.commands import RootGroup
-from zajil.cli.configured import ConfigOption, Root, SetOption
-from zajil.cli.errors import fail
+from zajil.cli.configured import OF_THE_SERVER, ConfigOption, Root, SetOption, ShardOption
+from zajil.cli.errors import WrongUsage, fail
 from zajil.cli.output import end_log
 from zajil.core.errors import ZajilError
 
@@ -39,13 +39,18 @@ def root(
     context: typer.Context,
     config: ConfigOption = None,
     overrides: SetOption = None,
+    shard: ShardOption = None,
     version: Annotated[
         bool,
         typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
     """Zajil: a complete mail system that shows every step of each mail."""
-    context.obj = Root(config, tuple(overrides or ()))
+    if shard is not None and context.invoked_subcommand in OF_THE_SERVER:
+        raise WrongUsage(
+            f"`zajil {context.invoked_subcommand}` is about the whole server: omit --shard"
+        )
+    context.obj = Root(config, tuple(overrides or ()), shard)
     context.call_on_close(end_log)
 
 

@@ -228,7 +228,7 @@ def _mistake(detail: ErrorDetails, file: str, overridden: set[str]) -> BadConfig
             return BadConfiguration(source, option, str(error))
         case "tuple_type":
             return BadConfiguration(source, option, 'it should be a list, like ["one", "two"]')
-        case "model_type" | "model_attributes_type":
+        case "model_type" | "model_attributes_type" | "dict_type":
             return BadConfiguration(source, option, f"it is a table, written [{option}]")
         case _:
             reason = detail["msg"].replace("Input should be", "it should be").replace("'", '"')
@@ -245,7 +245,8 @@ def _dotted(loc: tuple[int | str, ...]) -> str:
     """``("listen", "smtp", 0)`` is ``listen.smtp[0]``."""
     text = ""
     for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        if part != "[key]":  # pydantic's mark of a wrong key, which is named already
+            text += f"[{part}]" if isinstance(part, int) else f".{part}"
     return text.removeprefix(".")
 
 

@@ -29,6 +29,7 @@ from zajil.config.options_server import (
     TlsOptions,
     TrackingOptions,
 )
+from zajil.config.options_shards import beside
 from zajil.config.options_sign_on import SignOnOptions
 from zajil.config.options_smarthost import SMARTHOST, SmarthostOptions, read_routes
 from zajil.config.options_users import (
@@ -330,6 +331,16 @@ class Configuration(Options):
     alerts: AlertOptions = AlertOptions()
     tracing: TracingOptions = TracingOptions()
     backup: BackupOptions = BackupOptions()
+
+    @model_validator(mode="after")
+    def _shards_have_backups_of_their_own(self) -> Self:
+        for name, shard in self.store.shards.items():
+            if shard.backup is None and self.backup.target is not None:
+                try:
+                    beside(self.backup.target, name)
+                except ValueError as error:
+                    raise BadOption(f"store.shards.{name}.backup", str(error)) from None
+        return self
 
     @model_validator(mode="after")
     def _browsers_can_come_back(self) -> Self:

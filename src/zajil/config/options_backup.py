@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from zajil.config.kinds import BadOption, Duration, FilePath, Kind
 from zajil.config.options_group import Options
@@ -13,23 +12,29 @@ from zajil.config.options_s3 import S3Options, is_s3, split_s3
 from zajil.core.units import parse_duration
 
 
-def read_place(value: Any, info: ValidationInfo | None = None) -> Any:
+def read_place(value: str) -> str:
     """Return where backups go: ``s3://...``, or the path of a folder.
 
     Raises:
         ValueError: the address of S3 has no bucket, or letters that names of objects cannot have.
     """
-    if not isinstance(value, str):
-        return value
     if is_s3(value):
         split_s3(value)
-        return value
-    folder = ((info.context if info is not None else None) or {}).get("folder")
-    return str(Path(value) if folder is None else folder / value)
+    return value
 
 
-BackupPlace = Annotated[str, BeforeValidator(read_place), Kind("path, or s3://BUCKET/PREFIX")]
-"""A folder, or a prefix in S3."""
+def _from_folder(value: str, info: ValidationInfo) -> str:
+    folder = (info.context or {}).get("folder")
+    return value if folder is None or is_s3(value) else str(folder / value)
+
+
+BackupPlace = Annotated[
+    str,
+    AfterValidator(_from_folder),
+    AfterValidator(read_place),
+    Kind("path, or s3://BUCKET/PREFIX"),
+]
+"""A folder, a relative one in that of the configuration file; or a prefix in S3."""
 
 
 class BackupOptions(Options):

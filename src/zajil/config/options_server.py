@@ -22,6 +22,7 @@ from zajil.config.kinds import (
 )
 from zajil.config.options_group import Options
 from zajil.config.options_s3 import BlobsPlace, StoreS3Options, is_s3
+from zajil.config.options_shards import ShardName, ShardOptions, beside
 from zajil.core.units import parse_duration, parse_size
 
 
@@ -114,6 +115,18 @@ class StoreOptions(Options):
     max_batch: int = Field(
         256, ge=1, le=10_000, description="Maximum number of units of work in one commit."
     )
+    shards: Annotated[
+        dict[ShardName, Annotated[ShardOptions, Kind("{ url = ADDRESS, ... }")]],
+        NEEDS_RESTART,
+    ] = Field(
+        {},
+        examples=[{"north": {"url": "postgresql://zajil@db2/north"}}],
+        description="Further stores, for some of the domains; store.url is the shard main. `zajil "
+        "shard create` creates a store. url: its database, another one or another schema than "
+        "those of the other shards. blobs, backup: other places for its large messages and "
+        "backups; default: store.blobs and backup.target with the name at the end. See "
+        "docs/run/shards.md.",
+    )
     expunged_retention_ms: Duration = Field(
         parse_duration("90d"),
         ge=parse_duration("1d"),
@@ -138,6 +151,25 @@ class StoreOptions(Options):
     def s3_place(self) -> str | None:
         """Where messages in S3 are."""
         return self.blobs if is_s3(self.blobs) else self.s3.place
+
+    @model_validator(mode="after")
+    def _each_has_its_own(self) -> Self:
+        urls = [self.url, *(shard.url for shard in self.shards.values())]
+        named = [url for url in urls if url != "sqlite"]
+        if len(set(named)) != len(named):
+            raise BadOption("store.shards", "two shards have the same database and schema")
+        for name, shard in self.shards.items():
+            for place in (self.blobs if shard.blobs is None else "", self.s3.place or ""):
+                self._find_place(name, place)
+        return self
+
+    @staticmethod
+    def _find_place(shard: str, place: str) -> None:
+        try:
+            if is_s3(place):
+                beside(place, shard)
+        except ValueError as error:
+            raise BadOption(f"store.shards.{shard}.blobs", str(error)) from None
 
 
 class ListenOptions(Options):

@@ -24,6 +24,7 @@ from zajil.core.ids import BlobId
 from zajil.deliver.attempt import Attempt, DeliveryContext
 from zajil.deliver.bounce import Bouncer
 from zajil.deliver.connections import Connections
+from zajil.deliver.handover import Handover
 from zajil.deliver.local import choose_waiting_mailboxes
 from zajil.deliver.outgoing_mail import (
     AttemptOutcome,
@@ -76,7 +77,6 @@ _STORE_AWAY_MS = 1000
 _LONGEST_SLEEP_SECONDS = 60.0
 """The real clock may jump; sleep no longer at a time."""
 
-
 _NO_SMARTHOST = SmarthostOptions()
 
 
@@ -85,7 +85,8 @@ class Deliverer:
 
     Its leases name the node and ``worker``, the slot of the worker: the next one in the slot frees
     what it had leased. ``tls`` verifies certificates (``None``: no TLS at all), ``random`` makes
-    schedules, ids and jitter, ``signer`` signs DSNs (``None``: nothing is signed).
+    schedules, ids and jitter, ``signer`` signs DSNs (``None``: nothing is signed), ``handover``
+    knows the other shards (``None``: there are none).
     """
 
     def __init__(
@@ -103,9 +104,9 @@ class Deliverer:
         smarthost: SmarthostOptions = _NO_SMARTHOST,
         policies: StsPolicies | None = None,
         note_tls: NoteTlsSession | None = None,
+        handover: Handover | None = None,
     ) -> None:
-        self._store = store
-        self._queue = queue
+        self._store, self._queue, self._handover = store, queue, handover
         self._clock = clock
         self._random = random
         # The slash ends it: leases are freed by prefix, and worker 1 is not worker 12.
@@ -366,20 +367,19 @@ class Deliverer:
     async def _attempt(self, attempt: Attempt) -> None:
         try:
             if attempt.outgoing.next_hop:
-                await attempt.run()
+                if self._handover is None or await self._handover.leaves_some(attempt):
+                    await attempt.run()
             else:
-                now_ms = self._clock.now_ms()
                 pending = [one for one in attempt.outgoing.recipients if one not in attempt.results]
-                ours = attempt.outgoing.only(pending)
+                ours, now_ms = attempt.outgoing.only(pending), self._clock.now_ms()
                 attempt.results |= await choose_waiting_mailboxes(self._store, ours, now_ms)
         except NoSuchBlob:
             rest = failed("5.3.0", "the message is no longer in the store")
         except StoreError as error:
             rest = deferred("4.3.0", f"the store is not available: {error}")
         except Exception as error:  # the top of a delivery attempt
-            mail_id = attempt.outgoing.mail.mail_id
-            self._log.error("internal error in a delivery attempt", mail=mail_id, exc_info=error)
-            trace = "".join(traceback.format_exception(error))
+            mail, trace = attempt.outgoing.mail, "".join(traceback.format_exception(error))
+            self._log.error("internal error in delivery", mail=mail.mail_id, exc_info=error)
             summary = f"{type(error).__name__} during a delivery attempt"
             attempt.events.append(FaultHappened(self._clock.now_ms(), summary, trace))
             rest = deferred("4.3.0", "an internal error on this server; it was logged")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zajil.config.options_shards import MAIN_SHARD
 from zajil.core.address import Address
 from zajil.core.app_password import SCOPE_OF_SERVICE, Scope
 from zajil.core.ids import AccountId, AppPasswordId, SessionId
@@ -58,6 +59,8 @@ class Account:
     delegated: frozenset[Address] = frozenset()
     """Those of ``addresses`` that are somebody else's. Security: they give a right to send, and
     show nothing of what the other gets."""
+    shard: str = MAIN_SHARD
+    """Whose store it is in (``store.shards``)."""
 
     @property
     def own_addresses(self) -> tuple[Address, ...]:

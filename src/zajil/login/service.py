@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zajil.config.options_shards import MAIN_SHARD
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import AccountId, AppPasswordId, SessionId
 from zajil.core.login_name import BadLogin, prepare_login
@@ -83,6 +84,7 @@ class LoginService:
         needs_factor: no password alone opens a mail program.
         sessions: caps on the open sessions of an account; ``None``: there are none.
         refusals: how many failures of one peer are kept as events; ``None``: all.
+        shard: that ``store`` is.
     """
 
     def __init__(
@@ -99,8 +101,10 @@ class LoginService:
         needs_factor: bool = False,
         sessions: SessionCaps | None = None,
         refusals: RefusalBudget | None = None,
+        shard: str = MAIN_SHARD,
     ) -> None:
         self._store = store
+        self._shard = shard
         self._clock = clock
         self.random = random
         self._guesses = Guesses(store, clock, free_failures, refusals)
@@ -268,6 +272,10 @@ class LoginService:
         row = await self._store.read(lambda conn: find_by_login(conn, login))
         return await self._account(row, None) if row is not None and row.active else None
 
+    def serving(self, account: Account) -> LoginService:
+        """Return the service that watches the log-ins of an account."""
+        return self
+
     @property
     def generation(self) -> int:
         """Grows when the directory may have changed: what an ``Account`` says may be old then."""
@@ -320,6 +328,7 @@ class LoginService:
             domains=domains,
             proof=proof,
             delegated=frozenset(others),
+            shard=self._shard,
         )
 
     def _fail(self, origin: Origin, login: str, mechanism: str, attempt: bytes) -> None:

@@ -34,6 +34,7 @@ class SessionLogin:
 
     __slots__ = (
         "_exchange",
+        "_front",
         "_generation",
         "_login",
         "_on_end",
@@ -45,7 +46,7 @@ class SessionLogin:
     )
 
     def __init__(self, login: LoginService, origin: Origin, on_end: Callable[[], None]) -> None:
-        self._login = login
+        self._front = self._login = login
         self._origin = origin
         self._on_end = on_end
         self._exchange: Exchange | None = None
@@ -110,6 +111,7 @@ class SessionLogin:
             TooManySessions: of this account; nobody is logged in.
         """
         self.close()
+        self._login = self._login.serving(account)
         self._unwatch = self._login.sessions.watch(account, self._end)
         self.account = account
         self.mechanism = mechanism
@@ -118,6 +120,7 @@ class SessionLogin:
     def forget(self) -> None:
         """Undo the log-in: TLS begins (RFC 3207 section 4.2)."""
         self.close()
+        self._login = self._front
         self._exchange = None
         self.account = None
 

@@ -57,7 +57,7 @@ async def add_domain(
 
     def work(tx: Transaction) -> Recorded[str]:
         create_domain(tx, [DomainRow(ascii_name, now_ms)])
-        target = postmaster or _first_admin(tx)
+        target = postmaster or first_admin(tx)
         _add_role_aliases(tx, ascii_name, target)
         if new is not None:
             add_keys(tx, new)
@@ -66,7 +66,8 @@ async def add_domain(
     return await context.change(work)
 
 
-def _first_admin(conn: Snapshot) -> Address | None:
+def first_admin(conn: Snapshot) -> Address | None:
+    """Return the address of the first administrator that is not suspended; ``None``: none is."""
     accounts = list_accounts(conn)
     return next((row.address for row in accounts if row.admin and row.active), None)
 

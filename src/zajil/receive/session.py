@@ -28,6 +28,7 @@ from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.patience import Patience, SlowAnswers
 from zajil.receive.session_record import SessionRecord
+from zajil.receive.shard import choose_shard, use_context
 from zajil.route.directory_flow import ask_directory
 from zajil.route.recipient import RecipientRoute, route_recipient
 from zajil.smtp.command import (
@@ -61,7 +62,6 @@ from zajil.tracking.events import (
 Answer = Reply | Awaitable[Reply | ReplyEach]
 
 _GREETINGS: dict[type[Event], str] = {Ehlo: "EHLO", Helo: "HELO", Lhlo: "LHLO"}
-_NEVER = 1 << 62
 _DEFECTS = {
     "bare-lf": RefusalReason.BARE_LINE_END,
     "bare-cr": RefusalReason.BARE_LINE_END,
@@ -90,7 +90,7 @@ class SmtpSession:
         connection: Connection,
     ) -> None:
         self.connection = connection
-        self.context = context
+        self.context = self.first_context = context
         self.conn = conn
         self.record = SessionRecord(context, peer, conn)
         self.patience = Patience(context.limits, context.clock, slow, self.record)
@@ -155,6 +155,8 @@ class SmtpSession:
 
     def answer_mail(self, event: Mail) -> Answer:
         """MAIL FROM: a transaction begins, unless its declared size is too large."""
+        if self.account is None:
+            use_context(self, self.first_context)
         size = event.declared_size
         if size is not None and size > self.context.limits.message_size:
             return self.record.refuse("MAIL", replies.TOO_LARGE)
@@ -174,7 +176,10 @@ class SmtpSession:
 
     def answer_rcpt(self, event: Rcpt) -> Answer:
         """RCPT TO: ask whose the address is; the answer is a route or a refusal."""
-        transaction, directory = self.current(), self.context.store.directory
+        transaction = self.current()
+        if self.context.shards is not None and not choose_shard(self, event.forward_path):
+            return self.refuse_rcpt(event, NotAccepted(RefusalReason.TOO_MANY_RECIPIENTS))
+        directory = self.context.store.directory
         if len(transaction.recipients) >= self.context.policy.max_recipients:
             return self.refuse_rcpt(event, NotAccepted(RefusalReason.TOO_MANY_RECIPIENTS))
         route = ask_directory(route_recipient(event.forward_path, directory.postmaster), directory)
@@ -247,7 +252,7 @@ class SmtpSession:
 
     def refuse_rcpt(self, event: Rcpt, why: NotAccepted) -> Reply:
         """Refuse a recipient, and record it with the mail."""
-        reply, now_ms = _refusal(self.context, why), self.context.clock.now_ms()
+        reply, now_ms = refusal_of(self.context, why), self.context.clock.now_ms()
         record_refused_recipient(self.current(), event.forward_path, str(reply), now_ms)
         return reply
 
@@ -320,7 +325,7 @@ class SmtpSession:
         )
 
     def _refuse_message(self, transaction: Transaction, why: NotAccepted) -> Reply:
-        reply = _refusal(self.context, why)
+        reply = refusal_of(self.context, why)
         self.record.refuse_message(transaction, reply)
         return replies.naming(reply, transaction.mail_id)
 
@@ -343,7 +348,8 @@ class SmtpSession:
     }
 
 
-def _refusal(context: AcceptanceContext, why: NotAccepted) -> Reply:
+def refusal_of(context: AcceptanceContext, why: NotAccepted) -> Reply:
+    """Return the reply to what is not accepted, by the rules of the service."""
     return replies.refusal(why, defers_full=context.policy.defers_full)
 
 
@@ -352,40 +358,3 @@ def _defect_of(transaction: Transaction, end: BodyEnd) -> RefusalReason | None:
     if end.defect is not None:
         return _DEFECTS.get(end.defect, RefusalReason.MALFORMED)
     return RefusalReason.TOO_LARGE if transaction.spool.too_large else None
-
-
-class LmtpSession(SmtpSession):
-    """One connection of a program that delivers to our mailboxes.
-
-    After the message there is one reply for each recipient. All copies of a mail are filed in one
-    commit: 250 when they are in their mailboxes, 4yz when none is. A recipient that rejects a
-    message that others take is answered 550.
-    """
-
-    def __init__(
-        self,
-        context: AcceptanceContext,
-        slow: SlowAnswers,
-        peer: Peer,
-        conn: ServerConnection,
-        connection: Connection,
-    ) -> None:
-        super().__init__(context, slow, peer, conn, connection)
-        # It passes on what strangers named: their mistakes are not its own, and 421 to one mail
-        # would put off all others it has for us.
-        self.patience.soft_error_limit = _NEVER
-        self.patience.max_bad_recipients = 0
-
-    def reply_to_message(self, outcome: Accepted, transaction: Transaction) -> Reply | ReplyEach:
-        """Return one reply for all recipients, or one for each where some reject the message."""
-        reply, rejected = replies.queued(outcome.mail_id), outcome.rejected
-        if not rejected:
-            return reply
-        return ReplyEach(
-            tuple(
-                [
-                    _refusal(self.context, rejected[key]) if key in rejected else reply
-                    for key in transaction.named
-                ]
-            )
-        )

@@ -35,7 +35,8 @@ class SessionRecord:
 
     def __init__(self, context: AcceptanceContext, peer: Peer, conn: ServerConnection) -> None:
         now_ms = context.clock.now_ms()
-        self._context = context
+        self.context = context
+        """Of the shard that the mail under way belongs to."""
         self._conn = conn
         self.peer = peer
         self.session_id = context.new_session_id(now_ms)
@@ -53,13 +54,13 @@ class SessionRecord:
 
     def refuse(self, command: str, reply: Reply) -> Reply:
         """Note a refusal that concerns no single recipient; return its reply."""
-        self.note(CommandRefused(self._context.clock.now_ms(), command, str(reply)))
+        self.note(CommandRefused(self.context.clock.now_ms(), command, str(reply)))
         return reply
 
     def refuse_message(self, transaction: Transaction, reply: Reply) -> None:
         """Record a mail whose message was read and refused."""
         record_refused_message(
-            self._context,
+            self.context,
             self.session_id,
             self.peer.host,
             transaction,
@@ -71,7 +72,7 @@ class SessionRecord:
         """Record a mail that will not come; only refused recipients are worth a row."""
         if transaction is not None and transaction.refused:
             record_refused_mail(
-                self._context,
+                self.context,
                 self.session_id,
                 self.peer.host,
                 transaction,
@@ -84,7 +85,7 @@ class SessionRecord:
 
         What happened before is recorded apart: it belongs to another session.
         """
-        context, proxy = self._context, self.peer
+        context, proxy = self.context, self.peer
         now_ms = context.clock.now_ms()
         before = (*self.events, *self._take_refusals(now_ms))
         if before:
@@ -106,7 +107,7 @@ class SessionRecord:
             reason: how it ended.
             unfinished: events of a mail that will not come.
         """
-        now_ms, refusals = self._context.clock.now_ms(), self._context.refusals
+        now_ms, refusals = self.context.clock.now_ms(), self.context.refusals
         refused = self._take_refusals(now_ms)
         if self.mails and reason == "quit" and not (self.events or refused or unfinished):
             return
@@ -124,7 +125,7 @@ class SessionRecord:
         return [CommandRefused(now_ms, command, str(reply)) for command, reply in taken]
 
     def _record(self, events: Sequence[TrackingEvent]) -> None:
-        record_session(self._context, self.session_id, events)
+        record_session(self.context, self.session_id, events)
 
 
 def reported_peer(proxy: Peer, told: Xclient) -> Peer:

@@ -1055,3 +1055,38 @@ counter = sa.Table(
     sa.Column("value", NUMBER, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# The catalogue of the main shard (decision 0020): further stores, and what is in them.
+shard = sa.Table(
+    "shard",
+    metadata,
+    sa.Column("name", KEY, primary_key=True),  # as in store.shards
+    sa.Column("number", NUMBER, nullable=False, unique=True),  # begins the ids of its accounts
+    sa.Column("created_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+shard_place = sa.Table(
+    "shard_place",
+    metadata,
+    # "@example.org": a domain; a@example.org: an account apart from its domain; else a login name
+    sa.Column("name", KEY, primary_key=True),
+    sa.Column("shard", KEY, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Accounts on their way from one shard to another, and how far each is (store.shards.moves).
+shard_move = sa.Table(
+    "shard_move",
+    metadata,
+    sa.Column("address_key", KEY, primary_key=True),
+    sa.Column("login", KEY, nullable=False),
+    sa.Column("account_id", NUMBER, nullable=False),
+    sa.Column("from_shard", KEY, nullable=False),
+    sa.Column("to_shard", KEY, nullable=False),
+    sa.Column("step", KEY, nullable=False),  # copying, holding, emptied, switched
+    sa.Column("was_active", sa.Boolean, nullable=False),  # it was not suspended before
+    sa.Column("since_ms", NUMBER, nullable=False),
+    sa.Column("switched_ms", NUMBER),  # null: not yet
+    sqlite_with_rowid=False,
+)

@@ -17,6 +17,7 @@ from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.patience import SlowAnswers
 from zajil.receive.session import Answer, SmtpSession
+from zajil.receive.shard import use_context
 from zajil.sasl.step import Challenge
 from zajil.smtp.command import Auth, AuthResponse, Mail, Rcpt, Xclient
 from zajil.smtp.refusals import CREDENTIALS_CHANGED
@@ -81,6 +82,7 @@ class SubmitSession(SmtpSession):
             outcome = await log_in.respond(event.data)
         reply = _reply_to(outcome)
         if self.account is not None and reply is replies.LOGGED_IN:
+            self._use_shard_of(self.account)
             now_ms = self.context.clock.now_ms()
             service, host = self.context.policy.service, self.record.peer.host
             self.record.note(LoggedIn(now_ms, self.account.login, log_in.mechanism, service, host))
@@ -139,6 +141,7 @@ class SubmitSession(SmtpSession):
                 self.log_in.vouch(account, "XCLIENT", generation)
             except TooManySessions:
                 return self.record.refuse("XCLIENT", replies.TOO_MANY_SESSIONS)
+            self._use_shard_of(account)
             now_ms = self.context.clock.now_ms()
             self.record.note(LoggedIn(now_ms, account.login, "XCLIENT"))
         return reply
@@ -165,6 +168,12 @@ class SubmitSession(SmtpSession):
                 return self.record.refuse("MAIL", replies.UNAVAILABLE)
         answer = self.answer_mail(event)
         return answer if isinstance(answer, Reply) else await answer
+
+    def _use_shard_of(self, account: Account) -> None:
+        """Accept mail in the shard of who logged in."""
+        shards = self.context.shards
+        if shards is not None:
+            use_context(self, shards.contexts[account.shard])
 
     def _new_log_in(self) -> SessionLogin:
         record = self.record

@@ -439,6 +439,32 @@ class NodeForgotten(AuditEvent):
     host: str
 
 
+@value_class(frozen=True, slots=True)
+class ShardCreated(AuditEvent):
+    """A further store for some of the domains was created; ``subject`` is its name."""
+
+    name: ClassVar[str] = "shard.created"
+
+
+@value_class(frozen=True, slots=True)
+class PlaceChanged(AuditEvent):
+    """A domain is in another shard from now on."""
+
+    name: ClassVar[str] = "shard.place"
+    place: str
+    """Name of the shard."""
+
+
+@value_class(frozen=True, slots=True)
+class AccountMoved(AuditEvent):
+    """An account was moved from one shard to another."""
+
+    name: ClassVar[str] = "account.moved"
+    before: str
+    """Name of the shard."""
+    after: str
+
+
 AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
     event.name: event
     for event in (
@@ -488,5 +514,8 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         RenewalRequested,
         NodeDrained,
         NodeForgotten,
+        ShardCreated,
+        PlaceChanged,
+        AccountMoved,
     )
 }

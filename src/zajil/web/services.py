@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from zajil.accept.context import AcceptanceContext
 from zajil.config.options import Configuration
+from zajil.config.options_shards import MAIN_SHARD
 from zajil.config.options_users import WebOptions
 from zajil.core.clock import Clock, Random
 from zajil.dns.flow import Resolve
@@ -59,6 +60,10 @@ class WebServices:
     """Vouches for people (``[sign_on]``); ``None``: nobody does."""
     names: OwnNames
     """The names that requests may be for."""
+    shard: str = MAIN_SHARD
+    """Whose store ``store`` is."""
+    shard_of_login: Callable[[str], str] | None = None
+    """Returns the shard of a prepared login name; ``None``: there is only one store."""
 
     @property
     def operations(self) -> OperationContext:

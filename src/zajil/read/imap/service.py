@@ -19,7 +19,8 @@ from zajil.net.line_protocol import Connection, ConnectionLimits, ConnectionStag
 from zajil.net.line_service import LineService
 from zajil.net.peer import Peer
 from zajil.read.imap.capabilities import capabilities_before_login
-from zajil.read.imap.session import ImapServices, ImapSession
+from zajil.read.imap.services import ImapServices
+from zajil.read.imap.session import ImapSession
 from zajil.tls.keeper import TlsKeeper
 
 _BUFFER = 262_144

@@ -9,11 +9,8 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Awaitable
 
-from zajil.core.clock import Clock
 from zajil.core.ids import ID_RANDOM_SIZE, new_session_id
 from zajil.core.line_engine import End
-from zajil.core.service import Service
-from zajil.core.value_class import value_class
 from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.feature import Feature
@@ -25,7 +22,6 @@ from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import ALLOWED, ImapState
 from zajil.login.account import Origin
 from zajil.login.exchange import Failure, Outcome
-from zajil.login.service import LoginService
 from zajil.login.session_login import SessionLogin
 from zajil.net.line_protocol import Connection
 from zajil.net.logger import get_logger
@@ -41,9 +37,9 @@ from zajil.read.imap.mailbox_commands import answer_about_mailboxes
 from zajil.read.imap.outcome import NEEDS_APP_PASSWORD, TOO_MANY_SESSIONS, UNAVAILABLE, outcome
 from zajil.read.imap.postponed import PostponedAppends
 from zajil.read.imap.searches import answer_search, names_numbers
+from zajil.read.imap.services import ImapServices
 from zajil.sasl.step import Challenge
 from zajil.store.engine.errors import StoreError
-from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import LoggedIn, SessionOpened, TrackingEvent
 
@@ -73,19 +69,6 @@ _ON_SELECTED = tuple(
 """Commands before which the rights on the selected mailbox are looked at again."""
 _NUMBERED = (c.Fetch, c.StoreCommand, Search, Sort, Thread)
 """In their form without UID, numbers must not change under them (RFC 3501 section 7.4.1)."""
-
-
-@value_class(frozen=True, slots=True)
-class ImapServices:
-    """What every session of a listener uses."""
-
-    store: Store
-    login: LoginService
-    clock: Clock
-    starttls: bool
-    """Offered while the connection is in the clear."""
-    service: Service
-    """``imap`` or ``imaps``: for events and the throttle."""
 
 
 class ImapSession:
@@ -314,7 +297,8 @@ class ImapSession:
             return None
         if isinstance(outcome, Failure):
             return _FAILURES[outcome]
-        services, peer = self._services, self._peer
+        front, peer = self._services, self._peer
+        services = front.others.get(outcome.shard, front)
         self._context = Context(
             store=services.store,
             account=outcome,

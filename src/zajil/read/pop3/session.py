@@ -9,7 +9,8 @@ Laws:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Mapping
+from dataclasses import field
 
 from zajil.core.clock import Clock
 from zajil.core.ids import ID_RANDOM_SIZE, Uid, new_session_id
@@ -66,6 +67,8 @@ class Pop3Services:
     clock: Clock
     service: Service
     """``pop3`` or ``pop3s``: for events and the throttle."""
+    others: Mapping[str, Pop3Services] = field(default_factory=dict)
+    """The same for accounts of other shards, by name of the shard."""
 
 
 class Pop3Session:
@@ -78,7 +81,7 @@ class Pop3Session:
         engine: Pop3ServerConnection,
         connection: Connection,
     ) -> None:
-        self._services = services
+        self._services = self._front = services
         self._peer = peer
         self._engine = engine
         self._connection = connection
@@ -190,7 +193,7 @@ class Pop3Session:
             return Continuation(outcome.data)
         if isinstance(outcome, Failure):
             return _FAILURES[outcome]
-        services = self._services
+        services = self._services = self._services.others.get(outcome.shard, self._services)
         try:
             refusal = await self._open(outcome)
         except BaseException:
@@ -223,6 +226,7 @@ class Pop3Session:
         """Undo a log-in that got no maildrop: the client may try again."""
         self._log_in.forget()
         self._services.locks.release_later(self._session_id)
+        self._services = self._front
         self._drop = self._ahead = None
 
     def _end_if_over(self) -> bool:

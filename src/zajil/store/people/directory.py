@@ -56,6 +56,9 @@ class Directory:
         self.hostname = ""
         """The server's own name, where it is no domain of ours: only the addresses that must exist
         (RFC 5321 section 4.5.1) are taken there, because our own mail may come from them."""
+        self.is_here: Callable[[Address], bool] | None = None
+        """Whether an address belongs to this store; set where there are several (shards), whose
+        domains and accounts are known elsewhere. ``None``: this store has all domains."""
         self._answers: dict[str, tuple[DirectoryAnswer, int | None]] = {}
         """Each with the time until which it may be given; ``None``: until the directory changes."""
         self._generation = 0
@@ -86,7 +89,10 @@ class Directory:
         """Answer from memory; ``None``: it is not there, ask ``find``."""
         if self._domains is None:
             return None
-        if who.domain not in self._domains:
+        if self.is_here is not None:
+            if not self.is_here(who):
+                return _ELSEWHERE
+        elif who.domain not in self._domains:
             return _NOBODY_HERE if who.domain == self.hostname else _ELSEWHERE
         answer, until_ms = self._answers.get(who.key, _UNKNOWN)
         if until_ms is not None and self._clock.now_ms() >= until_ms:
@@ -105,7 +111,10 @@ class Directory:
         if self._domains is None:
             await self.load()
         generation = self._generation
-        answer = await self._read(lambda conn: look_up(conn, who, self._caps))
+        if self.is_here is not None and not self.is_here(who):
+            return _ELSEWHERE
+        is_ours = self.is_here is not None
+        answer = await self._read(lambda conn: look_up(conn, who, self._caps, is_ours=is_ours))
         if not answer.is_local and who.domain == self.hostname:
             return _NOBODY_HERE
         fresh_ms = answer.entry.fresh_ms if isinstance(answer.entry, AccountEntry) else None
@@ -157,15 +166,18 @@ def _forwarding(row: Any) -> tuple[tuple[Address, ...], bool]:
     return tuple(map(parse_address, json.loads(row.forward_to))), bool(row.keeps_copy)
 
 
-def look_up(conn: Connection, who: Address, caps: Caps | None = None) -> DirectoryAnswer:
+def look_up(
+    conn: Connection, who: Address, caps: Caps | None = None, *, is_ours: bool = False
+) -> DirectoryAnswer:
     """Ask the store about one address.
 
     Args:
         conn: a snapshot.
         who: the address.
         caps: limits of accounts that have none of their own; ``None``: nobody asks for room.
+        is_ours: the domain is known to be ours; else it is looked up.
     """
-    is_local = conn.scalar(_DOMAIN, {"name_": who.domain}) is not None
+    is_local = is_ours or conn.scalar(_DOMAIN, {"name_": who.domain}) is not None
     row = conn.execute(_ENTRY, {"key_": who.key}).one_or_none() if is_local else None
     if row is None:
         return DirectoryAnswer(is_local, None)

@@ -142,5 +142,8 @@ TABLES: dict[str, Treatment] = {
     "node": _NOBODY,
     "schema_floor": _NOBODY,
     "counter": _NOBODY,
+    "shard": _NOBODY,
+    "shard_place": Treatment(Erase.STAYS, why="it says where an address is, and ends with a move"),
+    "shard_move": Treatment(Erase.STAYS, why="it ends with the move"),
 }
 """By the name of the table."""

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.core.domain import to_unicode
+from zajil.core.login_name import BadLogin, prepare_login
 from zajil.core.service import Service
 from zajil.login.account import Account
 from zajil.login.second_step import SecondStep
@@ -16,6 +17,7 @@ from zajil.store.engine.reader import Snapshot
 from zajil.store.people.domains import is_domain
 from zajil.web.account.preferences import keep_written
 from zajil.web.account.second_step import SecondStepPages
+from zajil.web.by_shard import choose_shard
 from zajil.web.page import Visitor
 from zajil.web.parts import WebParts
 from zajil.web.security import local_path, peer_of
@@ -51,6 +53,9 @@ class LoginPages:
         form = await request.form()
         onward = local_path(form.get("next"), "/mail")
         login, password = str(form.get("login", "")).strip(), str(form.get("password", ""))
+        elsewhere = self._other_shard(login)
+        if elsewhere is not None:
+            return self._send_on(elsewhere)
         account = await self._login.log_in(
             login, password, peer=peer_of(request), service=Service.WEB
         )
@@ -66,6 +71,25 @@ class LoginPages:
         if step is not None:
             return step
         return await self._second.finish(request, visitor, account.account_id, onward, kept)
+
+    def _other_shard(self, login: str) -> str | None:
+        """Return the shard of a name that was typed, unless it is that of these pages."""
+        services = self._parts.services
+        if services.shard_of_login is None:
+            return None
+        try:
+            home = services.shard_of_login(prepare_login(login))
+        except BadLogin:
+            return None
+        return None if home == services.shard else home
+
+    def _send_on(self, shard: str) -> Response:
+        """Have the browser send the form again, to the pages of a shard."""
+        options = self._parts.services.options
+        response = RedirectResponse("/login", 307)
+        seconds = options.session_lifetime_ms // 1000
+        choose_shard(response, options.cookie_name, shard, seconds)
+        return response
 
     async def ask_with_letter(self, request: Request, visitor: Visitor) -> Response:
         """Show the form to whoever sent a letter without a session: the form keeps it."""

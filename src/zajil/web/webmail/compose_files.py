@@ -33,7 +33,7 @@ from zajil.web.uploads import UploadedFile
 from zajil.web.webmail.compose_rich import PICTURE_PATH
 from zajil.web.webmail.shown_files import Kind, kind_of
 
-_REF = re.compile(r"([0-9]{1,10})\.([0-9]{1,10})/((?:[0-9]{1,4}(?:\.[0-9]{1,4}){0,20})?)\Z")
+_REF = re.compile(r"([0-9]{1,16})\.([0-9]{1,10})/((?:[0-9]{1,4}(?:\.[0-9]{1,4}){0,20})?)\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ _WITHOUT_DIRECTION = re.compile(r"<(div|p|li|h[1-6]|td)>")
 _WRAPPED = re.compile(r'<div dir="(?:ltr|rtl|auto)">(.*)</div>\Z', re.DOTALL)
 PICTURE_PATH = "/compose/picture"
 """Address of the pictures of drafts: below it are mailbox, UID and Content-ID."""
-_PICTURE = re.compile(r"(?:cid:|/compose/picture/[0-9]{1,10}/[0-9]{1,10}/)([^\s<>\"]{1,1500})\Z")
+_PICTURE = re.compile(r"(?:cid:|/compose/picture/[0-9]{1,16}/[0-9]{1,10}/)([^\s<>\"]{1,1500})\Z")
 _IMG = re.compile(r'<img(?: [a-z]+="[^"]*")*>')
 _SRC = re.compile(r' src="cid:([^"]*)"')
 _SIZE = re.compile(r"[0-9]{1,4}\Z")

@@ -124,10 +124,11 @@ def load_boxes(conn: Any, account_id: AccountId, tables: MessageTables) -> Boxes
 def read_number(text: object) -> int | None:
     """Read the id of a mailbox or a UID that somebody sent; ``None``: it is none.
 
-    Ten digits hold every UID (32 bits: RFC 9051 section 2.3.1.1) and more mailboxes than there will
-    be; ``int()`` alone takes ``+5``, ``1_000`` and numbers that no column can hold.
+    Sixteen digits hold every UID (32 bits: RFC 9051 section 2.3.1.1) and every mailbox of any shard
+    (``store.shards.numbers``); ``int()`` alone takes ``+5``, ``1_000`` and numbers that no column
+    can hold.
     """
-    if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 10:
+    if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 16:
         return int(text)
     return None
 

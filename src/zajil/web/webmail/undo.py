@@ -18,7 +18,7 @@ MOST_STEPS = 100
 """Mailboxes from which one act took messages."""
 _AND = "~"
 _STEP = re.compile(
-    r"(flag|label|unlabel|move|phish|copy|gone):([0-9]{1,10}):([a-z0-9]{0,80})"
+    r"(flag|label|unlabel|move|phish|copy|gone):([0-9]{1,16}):([a-z0-9]{0,80})"
     r":([0-9_-]{1,2000})\Z"
 )
 _RANGE = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,10}))?\Z")

@@ -1,0 +1,185 @@
+"""The stores of one worker: that of ``store.url``, and those of ``store.shards``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from zajil.config.options import Configuration
+from zajil.config.options_shards import MAIN_SHARD
+from zajil.config.shards import configuration_of, shard_names
+from zajil.core.clock import Clock, Random
+from zajil.core.errors import Unavailable
+from zajil.core.value_class import value_class
+from zajil.keys.keyring import Keyring
+from zajil.keys.sharded import ShardedKeyring
+from zajil.login.service import LoginService
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.folder import ServerLock, claim_folder
+from zajil.store.engine.life import Prepared, leave_store, prepare_store
+from zajil.store.engine.open import Store, open_store
+from zajil.store.mail.caps import make_caps
+from zajil.store.shards.catalogue import list_shards
+from zajil.store.shards.homes import Homes
+from zajil.store.shards.numbers import WrongShard, keep_to_range
+
+if TYPE_CHECKING:
+    from zajil.app.resources import WorkerResources
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerShards:
+    """What a worker has of several shards; there is none where there is only one store."""
+
+    homes: Homes
+    resources: dict[str, WorkerResources] = field(default_factory=dict)
+    """By name, the main shard first."""
+    logins: dict[str, LoginService] = field(default_factory=dict)
+    """Of the shards besides the main one."""
+    keyrings: dict[str, ShardedKeyring] = field(default_factory=dict)
+
+    @property
+    def others(self) -> dict[str, WorkerResources]:
+        """The shards besides the main one."""
+        return {name: one for name, one in self.resources.items() if name != MAIN_SHARD}
+
+
+def make_keyring(store: Store, shard: str, shards: WorkerShards | None) -> Keyring:
+    """Make the keyring of one shard."""
+    if shards is None:
+        return Keyring(store)
+    made = ShardedKeyring(store, shard, shards.keyrings, shards.homes.of_domain)
+    shards.keyrings[shard] = made
+    return made
+
+
+def open_stores(
+    configuration: Configuration, clock: Clock, random: Random, worker: int | None
+) -> dict[str, Store]:
+    """Open the stores of all shards, by name, the main one first; none is started.
+
+    Raises:
+        StoreUnavailable: one of them cannot be opened; the others are closed again.
+    """
+    stores: dict[str, Store] = {}
+    try:
+        for name in shard_names(configuration):
+            own = configuration_of(configuration, name)
+            stores[name] = open_store(
+                own.store,
+                own.server.data_dir,
+                clock=clock,
+                random=random,
+                worker=worker,
+                caps=make_caps(own.limits, own.mail),
+            )
+    except StoreUnavailable:
+        for store in stores.values():
+            store.close_now()
+        raise
+    return stores
+
+
+async def load_directories(stores: dict[str, Store], hostname: str) -> WorkerShards | None:
+    """Read the directories of started stores, and the catalogue; ``None``: there is one store.
+
+    Raises:
+        StoreUnavailable: they cannot be read.
+    """
+    main = stores[MAIN_SHARD]
+    main.directory.hostname = hostname
+    if len(stores) == 1:
+        await main.directory.load()
+        return None
+    homes = Homes(main, hostname)
+    await homes.load()
+    for name, store in stores.items():
+        store.directory.is_here = _is_in(homes, name)
+        await store.directory.load()
+    return WorkerShards(homes)
+
+
+def _is_in(homes: Homes, shard: str) -> Callable[..., bool]:
+    return lambda who: homes.of(who) == shard
+
+
+@value_class(frozen=True, slots=True)
+class PreparedShard:
+    """A store that is ready for workers."""
+
+    name: str
+    prepared: Prepared
+
+
+class ShardNotCreated(Unavailable):
+    """``store.shards`` names a shard that has no store yet."""
+
+
+def prepare_shards(
+    configuration: Configuration, clock: Clock, patience_seconds: float
+) -> tuple[list[PreparedShard], list[ServerLock]]:
+    """Make the stores of all shards ready for the workers of a server.
+
+    The lock of the main folder is held already.
+
+    Returns:
+        What was done, and the locks of the folders of the other shards, to be kept.
+
+    Raises:
+        ShardNotCreated: `zajil shard create` was not run.
+        WrongShard: an address in ``store.shards`` is that of another shard.
+        StoreUnavailable: as ``prepare_store``.
+    """
+    done: list[PreparedShard] = []
+    locks: list[ServerLock] = []
+    for name in shard_names(configuration):
+        own = configuration_of(configuration, name)
+        if name != MAIN_SHARD:
+            claim_folder(own.server.data_dir)
+            lock = ServerLock(own.server.data_dir)
+            lock.take(patience_seconds)
+            locks.append(lock)
+        prepared = prepare_store(
+            own.store,
+            own.server.data_dir,
+            clock=clock,
+            largest_message=own.limits.message_size,
+        )
+        done.append(PreparedShard(name, prepared))
+    if locks:
+        _check_numbers(configuration, clock)
+    return done, locks
+
+
+def leave_shards(configuration: Configuration) -> None:
+    """Note in each store that the server has ended.
+
+    Raises:
+        StoreUnavailable: a database cannot be reached; the other nodes notice it by themselves.
+    """
+    for name in shard_names(configuration):
+        own = configuration_of(configuration, name)
+        leave_store(own.store, own.server.data_dir)
+
+
+def _check_numbers(configuration: Configuration, clock: Clock) -> None:
+    """See that each database is the shard which the configuration says, and gives its ids."""
+    import os
+
+    stores = open_stores(configuration, clock, os.urandom, worker=None)
+    try:
+        rows = stores[MAIN_SHARD].read_now(list_shards)
+        numbers = {MAIN_SHARD: 0} | {row.name: row.number for row in rows}
+        for name, store in stores.items():
+            if name not in numbers:
+                raise ShardNotCreated(
+                    f"the shard {name} does not exist; run `zajil shard create {name}`"
+                )
+            try:
+                store.write_now(keep_to_range, numbers[name])
+            except WrongShard as error:
+                raise WrongShard(f"store.shards.{name}: {error}") from None
+    finally:
+        for store in stores.values():
+            store.close_now()

@@ -1,0 +1,194 @@
+"""Shards: further stores for some of the domains, and which domain is in which."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from zajil.config.options import Configuration
+from zajil.config.options_shards import MAIN_SHARD
+from zajil.config.shards import configuration_of, shard_names
+from zajil.core.actor import Actor
+from zajil.core.address import BadAddress, parse_address
+from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.login_name import BadLogin, prepare_login
+from zajil.core.value_class import value_class
+from zajil.operations.context import OperationContext, Recorded, require_admin
+from zajil.operations.run import as_server_user, open_admin_store, open_runner
+from zajil.store.engine.errors import StoreExists
+from zajil.store.engine.life import create_store
+from zajil.store.engine.migrate import load_alembic
+from zajil.store.engine.reader import Snapshot
+from zajil.store.engine.writer import Transaction
+from zajil.store.shards.catalogue import (
+    NewPlace,
+    NewShard,
+    Places,
+    ShardRow,
+    claim_domain,
+    create_shard,
+    home_of,
+    home_of_login,
+    list_shards,
+    load_places,
+    place_of_domain,
+    set_places,
+)
+from zajil.store.shards.numbers import keep_to_range, read_number, write_number
+from zajil.tracking.audit import PlaceChanged, ShardCreated
+
+
+@value_class(frozen=True, slots=True)
+class ShardState:
+    """One shard, for a list."""
+
+    name: str
+    number: int | None
+    """``None``: it is configured, and was not created yet."""
+    is_configured: bool
+    domains: tuple[str, ...]
+    """ASCII names, in order."""
+    single: int
+    """Accounts that are apart from their domains, in this shard."""
+
+
+def make_shard(configuration: Configuration, name: str) -> ShardRow:
+    """Create a shard: its number in the catalogue, its store, and the range of its ids.
+
+    What an interrupted call has left undone is done by the next one.
+
+    Raises:
+        NoSuchShard: ``store.shards`` does not have it.
+        StoreExists: it was created before; nothing was changed.
+        WrongShard: its database belongs to another shard, or is in use.
+        StoreUnavailable: one of the databases cannot be used.
+    """
+    own = configuration_of(configuration, name)
+    with open_runner(configuration) as runner:
+        row = runner.run(register_shard, name)
+    load_alembic()
+    with as_server_user(own.server.user):
+        try:
+            create_store(own.store, own.server.data_dir)
+        except StoreExists:
+            if _is_complete(own, row.number):
+                raise StoreExists(f"the shard {name} already exists") from None
+    with open_admin_store(own) as store:
+        store.write_now(write_number, row.number)
+        store.write_now(keep_to_range, row.number)
+    return row
+
+
+def _is_complete(own: Configuration, number: int) -> bool:
+    with open_admin_store(own) as store:
+        return store.read_now(read_number) == number
+
+
+async def register_shard(context: OperationContext, actor: Actor, name: str) -> ShardRow:
+    """Return the number of a shard; a new one gets one.
+
+    Raises:
+        NotAllowed: the actor is not an administrator.
+    """
+    require_admin(actor)
+    by = context.stamp(actor)
+
+    def work(tx: Transaction) -> Recorded[ShardRow]:
+        known = {row.name: row for row in list_shards(tx)}
+        if name in known:
+            return known[name], []
+        (row,) = create_shard(tx, [NewShard(name, context.clock.now_ms())])
+        return row, [ShardCreated(*by, None, name)]
+
+    return await context.change(work)
+
+
+async def place_domain(context: OperationContext, actor: Actor, domain: str, shard: str) -> str:
+    """Say in the catalogue that a domain is in a shard; gives its ASCII form.
+
+    Args:
+        context: of the main shard.
+        actor: must be an administrator.
+        domain: U-labels or A-labels; new, or in this shard already.
+        shard: where it is.
+
+    Raises:
+        NotAllowed: the actor is not an administrator.
+        BadDomain: not a domain name.
+        ElsewhereAlready: it is in another shard.
+        UnknownShard: the shard was not created.
+    """
+    require_admin(actor)
+    by, ascii_name = context.stamp(actor), to_ascii(domain)
+
+    def work(tx: Transaction) -> Recorded[str]:
+        before = load_places(tx).domains.get(ascii_name)
+        claim_domain(tx, [NewPlace(place_of_domain(ascii_name), shard)])
+        return ascii_name, [PlaceChanged(*by, None, ascii_name, shard)] if before is None else []
+
+    return await context.change(work)
+
+
+async def forget_domain(context: OperationContext, actor: Actor, ascii_name: str) -> None:
+    """Remove a domain from the catalogue: it is not ours any more.
+
+    Raises:
+        NotAllowed: the actor is not an administrator.
+    """
+    require_admin(actor)
+    await context.write(set_places, NewPlace(place_of_domain(ascii_name), None))
+
+
+def list_shard_states(configuration: Configuration, conn: Snapshot) -> list[ShardState]:
+    """List the shards that are configured or were created, the main one first."""
+    places = load_places(conn)
+    created = {row.name: row.number for row in list_shards(conn)} | {MAIN_SHARD: 0}
+    configured = shard_names(configuration)
+    single = Counter(home for name, home in places.single.items() if "@" in name)
+    return [
+        ShardState(
+            name,
+            created.get(name),
+            name in configured,
+            tuple(sorted(one for one, home in places.domains.items() if home == name)),
+            single[name],
+        )
+        for name in (*configured, *(name for name in created if name not in configured))
+    ]
+
+
+def shard_of_subject(places: Places, subject: str) -> str | None:
+    """Return the shard of what somebody typed: an address, a login name or a domain.
+
+    ``None``: it is none of these, or not ours.
+    """
+    if "@" in subject:
+        try:
+            return home_of(places, parse_address(subject))
+        except BadAddress:
+            return None
+    try:
+        domain = places.domains.get(to_ascii(subject))
+    except BadDomain:
+        domain = None
+    if domain is not None:
+        return domain
+    try:
+        return home_of_login(places, prepare_login(subject))
+    except BadLogin:
+        return None
+
+
+def find_shard(configuration: Configuration, subjects: list[str]) -> str:
+    """Return the shard that a command is about, by the names that it was given.
+
+    Args:
+        configuration: of the server, which has shards.
+        subjects: addresses, login names, domains.
+
+    Raises:
+        WrongUser, StoreUnavailable: the catalogue cannot be read.
+    """
+    with open_admin_store(configuration) as store:
+        places = store.read_now(load_places)
+    found = (shard_of_subject(places, subject) for subject in subjects)
+    return next((shard for shard in found if shard is not None), MAIN_SHARD)

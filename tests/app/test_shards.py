@@ -1,0 +1,149 @@
+"""A server with two stores: sessions of every protocol, and mail between the two."""
+
+from __future__ import annotations
+
+import imaplib
+import re
+import smtplib
+import time
+from collections.abc import Iterator
+from poplib import POP3_SSL
+
+import httpx
+import pytest
+
+from kit.certificates import TestAuthority
+from kit.installation import Installation
+from kit.reloaded import trusting_anybody
+from kit.sharded import PASSWORD, Sharded, make_sharded
+
+pytestmark = pytest.mark.timeout(180)
+
+OURS = ("b@y.test", "anna@north.test")
+
+
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory: pytest.TempPathFactory) -> Sharded:
+    return make_sharded(tmp_path_factory.mktemp("sharded") / "mail")
+
+
+@pytest.fixture(scope="module")
+def server(sharded: Sharded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    pair = TestAuthority(tmp_path_factory.mktemp("authority")).issue("mail.y.test")
+    with sharded.served(pair, "check.sender.enabled=false") as ours:
+        yield ours
+
+
+def imap(server: Installation, who: str) -> imaplib.IMAP4_SSL:
+    client = imaplib.IMAP4_SSL(*server.address("imaps"), ssl_context=trusting_anybody(), timeout=60)
+    client.login(who, PASSWORD)
+    client.select("INBOX")
+    return client
+
+
+def await_mail(server: Installation, who: str, subject: str) -> bytes:
+    """Return the one message with a subject in an INBOX, when it has come."""
+    client = imap(server, who)
+    try:
+        for _ in range(300):
+            client.noop()
+            found = client.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
+            if found:
+                assert len(found) == 1
+                data = client.fetch(found[0], "(BODY.PEEK[])")[1][0]
+                assert isinstance(data, tuple)
+                return data[1]
+            time.sleep(0.1)
+        raise AssertionError(f"{subject} did not come")
+    finally:
+        client.logout()
+
+
+def submit(server: Installation, who: str, recipients: list[str], subject: str) -> None:
+    with smtplib.SMTP_SSL(
+        *server.address("submissions"), context=trusting_anybody(), timeout=60
+    ) as client:
+        client.login(who, PASSWORD)
+        text = f"From: {who}\r\nTo: {', '.join(recipients)}\r\nSubject: {subject}\r\n\r\nHello\r\n"
+        assert client.sendmail(who, recipients, text) == {}
+
+
+@pytest.mark.parametrize("who", OURS)
+def test_every_protocol_finds_the_shard_of_a_name(server: Installation, who: str) -> None:
+    client = imap(server, who)
+    assert client.append("Drafts", "", None, b"Subject: mine\r\n\r\nText\r\n")[0] == "OK"
+    client.logout()
+    pop = POP3_SSL(*server.address("pop3s"), context=trusting_anybody(), timeout=60)
+    pop.user(who)
+    assert pop.pass_(PASSWORD).startswith(b"+OK")
+    pop.quit()
+    wrong = imaplib.IMAP4_SSL(*server.address("imaps"), ssl_context=trusting_anybody(), timeout=60)
+    with wrong, pytest.raises(imaplib.IMAP4.error):
+        wrong.login(who, "another password")
+
+
+@pytest.mark.parametrize("who", OURS)
+def test_the_pages_find_the_shard_of_a_name(server: Installation, who: str) -> None:
+    host, port = server.address("web")
+    with httpx.Client(base_url=f"http://{host}:{port}", timeout=60) as browser:
+        token = re.search(r'name="csrf" value="([0-9a-f]+)"', browser.get("/login").text)
+        assert token
+        form = {"csrf": token[1], "login": who, "password": PASSWORD, "next": "/mail"}
+        page = browser.post("/login", data=form, follow_redirects=True)
+        assert page.status_code == 200
+        assert page.url.path.startswith("/mail")
+        assert who in browser.get("/account/security").text
+        # Who is logged in to one shard can go to the other.
+        other = next(one for one in OURS if one != who)
+        browser.cookies.delete("zajil")
+        token = re.search(r'name="csrf" value="([0-9a-f]+)"', browser.get("/login").text)
+        assert token
+        browser.post(
+            "/login", data={**form, "csrf": token[1], "login": other}, follow_redirects=True
+        )
+        assert other in browser.get("/account/security").text
+
+
+@pytest.mark.parametrize(("sender", "recipient"), [OURS, OURS[::-1]])
+def test_mail_between_shards(server: Installation, sender: str, recipient: str) -> None:
+    subject = f"from {sender}"
+    submit(server, sender, [recipient, sender], subject)
+    assert b"Hello" in await_mail(server, sender, subject)
+    message = await_mail(server, recipient, subject)
+    domain = sender.partition("@")[2]
+    assert f"d={domain};".encode() in message
+    assert b"with LMTP" in message
+
+
+def test_a_bounce_crosses_shards(server: Installation, sharded: Sharded) -> None:
+    submit(server, "anna@north.test", ["nobody@y.test"], "nobody there")
+    bounce = await_mail(server, "anna@north.test", "Not delivered: nobody there")
+    assert b"unknown recipient address" in bounce
+
+
+def test_mail_from_outside_is_for_one_shard_at_a_time(server: Installation) -> None:
+    with smtplib.SMTP(*server.address("smtp"), timeout=60) as peer:
+        peer.ehlo("mx.far.test")
+        for first, second in (OURS, OURS[::-1]):
+            assert peer.mail("x@far.test")[0] == 250
+            assert peer.rcpt(first)[0] == 250
+            status, text = peer.rcpt(second)
+            assert (status, text.startswith(b"4.5.3 too many recipients")) == (452, True)
+            assert peer.rcpt("y@far.test")[0] == 550
+            data = f"From: x@far.test\r\nSubject: for {first}\r\n\r\nHello\r\n"
+            assert peer.data(data)[0] == 250
+    for who in OURS:
+        assert b"Hello" in await_mail(server, who, f"for {who}")
+
+
+def test_the_postmaster_of_a_domain_is_an_administrator_of_the_main_shard(
+    server: Installation,
+) -> None:
+    submit(server, "anna@north.test", ["postmaster@north.test"], "to the postmaster")
+    assert b"Hello" in await_mail(server, "b@y.test", "to the postmaster")
+
+
+def test_each_shard_does_its_own_chores(server: Installation, sharded: Sharded) -> None:
+    shown = sharded.read("--shard", "north", "store", "check")
+    assert shown["ok"], shown
+    assert sharded.read("store", "check")["ok"]
