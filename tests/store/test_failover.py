@@ -304,8 +304,8 @@ def test_a_commit_that_the_standby_may_not_have_is_no_commit(tmp_path: Path) -> 
 def test_a_standby_that_may_lack_mail_is_named(tmp_path: Path) -> None:
     with pair_of_servers() as pair:
         store = open_test_store(pair.url("zajil"), tmp_path / "data")
-        (advice,) = store.read_now(store._dialect.advise)
+        (advice,) = store.read_now(lambda conn: store._dialect.advise(conn, 1))
         assert "synchronous_standby_names is empty" in advice
         pair.be_synchronous()
-        assert store.read_now(store._dialect.advise) == []
+        assert store.read_now(lambda conn: store._dialect.advise(conn, 1)) == []
         store.close_now()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from zajil.net.activation import BadActivation, take_passed_sockets
 from zajil.net.limits import SLOTS, SessionTable
 from zajil.net.listener_set import Bound, ListenerSet
 from zajil.net.system import SystemClock
+from zajil.operations.configuration import worker_count
 from zajil.store.engine.folder import ServerLock
 from zajil.tls.certificate import read_mark_roots
 from zajil.tls.context import client_context
@@ -160,11 +160,6 @@ def make_shared(
         permanent.listeners.drop(bound)
         raise
     return shared
-
-
-def worker_count(configuration: Configuration) -> int:
-    """Return how many workers a configuration asks for."""
-    return configuration.server.workers or os.cpu_count() or 1
 
 
 def wanted_addresses(configuration: Configuration) -> dict[str, Sequence[str]]:

@@ -81,6 +81,20 @@ class StoreOptions(Options):
         description="Maximum time that PostgreSQL may take to answer one statement of the server. "
         "After it the connection is closed, and new mail is deferred until another one works.",
     )
+    connections: int = Field(
+        8,
+        ge=6,
+        le=100,
+        description="Maximum number of connections of a worker process to PostgreSQL: two write, "
+        "one waits for changes, the others read.",
+    )
+    replica_url: Annotated[DatabaseAddress | None, NEEDS_RESTART] = Field(
+        None,
+        examples=["postgresql://zajil@standby.example.org/zajil"],
+        description="Address of a standby of the PostgreSQL database: searches look up words "
+        "there, and the lists of mails and reports that administrators see are read from it. "
+        "While it is away or more than 10 seconds behind, the database of store.url answers.",
+    )
     inline_limit: Size = Field(
         parse_size("256KiB"),
         description="Maximum size of a message that is stored in the database; larger messages "

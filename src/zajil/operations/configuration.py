@@ -35,7 +35,7 @@ from zajil.resolver.zone_access import BadProvider
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import claim_folder, open_to_others
 from zajil.store.engine.migrate import require_current
-from zajil.store.engine.open import make_dialect
+from zajil.store.engine.open import make_dialect, make_replica
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.directory import look_up
 from zajil.tls.certificate import (
@@ -242,15 +242,32 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
             try:
                 require_current(dialect)
                 with dialect.examining() as conn:
-                    for reason in dialect.advise(conn):
+                    for reason in dialect.advise(conn, worker_count(configuration)):
                         yield Finding(option, reason, is_warning=True)
                     yield from _addresses(conn, configuration)
+                option = "store.replica_url"
+                yield from _replica(configuration)
             finally:
                 dialect.close()
     except WrongUser as error:
         yield Finding("server.user", f"the store was not checked: {error}", is_warning=True)
     except StoreUnavailable as error:
         yield Finding(option, str(error))
+
+
+def _replica(configuration: Configuration) -> Iterator[Finding]:
+    replica = make_replica(configuration.store, configuration.store.timeout_ms / 1000)
+    if replica is not None:
+        try:
+            for reason in replica.advise():
+                yield Finding("store.replica_url", reason, is_warning=True)
+        finally:
+            replica.close()
+
+
+def worker_count(configuration: Configuration) -> int:
+    """Return how many worker processes a configuration asks for."""
+    return configuration.server.workers or os.cpu_count() or 1
 
 
 def _addresses(conn: Snapshot, configuration: Configuration) -> Iterator[Finding]:

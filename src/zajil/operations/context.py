@@ -50,6 +50,14 @@ class OperationContext:
         """
         return self.store.read_now(query) if self.at_once else await self.store.read(query)
 
+    async def read_late(self, query: Callable[[Snapshot], R]) -> R:
+        """Return the result of a query that may miss what was written in the last ten seconds.
+
+        Raises:
+            StoreUnavailable: the database cannot be read now.
+        """
+        return self.store.read_now(query) if self.at_once else await self.store.read_late(query)
+
     async def write(self, unit: Unit[T, R], item: T) -> R:
         """Run a unit of the store that records what it does itself, or needs no record.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
 
 from zajil.imap.search_key import (
     BodyHas,
@@ -22,6 +22,8 @@ from zajil.read.imap.header_values import DISPLAY_FROM, SUBJECTS, header_values
 from zajil.read.imap.matcher import Matcher, SearchedMailbox
 from zajil.read.imap.search_answer import FoundMessages
 from zajil.read.imap.search_context import SearchContext
+from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.text_cache import TextCache
 from zajil.store.mail.text_lookup import (
     SearchScope,
     TextHits,
@@ -30,6 +32,8 @@ from zajil.store.mail.text_lookup import (
     joined,
     look_up_words,
 )
+
+R = TypeVar("R")
 
 LOOK_UPS = 20
 """Texts of one search that are looked up in the index; the others are only looked for."""
@@ -53,8 +57,10 @@ async def narrow(context: SearchContext, scope: SearchedMailbox, matcher: Matche
     ]
     if len(keys) > 1:
         terms = [(key.text, _scope_of(key)) for key in keys]
-        mailbox_id, cache = scope.mailbox_id, context.store.text_cache
-        await context.read(lambda conn: look_up_words(conn, mailbox_id, terms, cache))
+        mailbox_id = scope.mailbox_id
+        await _read(
+            context, scope, lambda conn, cache: look_up_words(conn, mailbox_id, terms, cache)
+        )
         await context.pause()
     for key in keys:
         query = matcher.fuzzy.get(id(key))
@@ -75,8 +81,21 @@ def _is_quick(context: SearchContext, scope: SearchedMailbox, key: TextKey) -> b
 
 
 async def _look_up(context: SearchContext, scope: SearchedMailbox, key: TextKey) -> TextHits | None:
-    mailbox_id, cache, where = scope.mailbox_id, context.store.text_cache, _scope_of(key)
-    return await context.read(lambda conn: find_hits(conn, mailbox_id, key.text, where, cache))
+    mailbox_id, where = scope.mailbox_id, _scope_of(key)
+    return await _read(
+        context, scope, lambda conn, cache: find_hits(conn, mailbox_id, key.text, where, cache)
+    )
+
+
+async def _read(
+    context: SearchContext,
+    scope: SearchedMailbox,
+    query: Callable[[Snapshot, TextCache], R],
+) -> R:
+    """Ask the index as it was when the last message of the mailbox was there, or later."""
+    last_uid = scope.uids[-1] if scope.uids else 0
+    account_id = context.account.account_id
+    return await context.store.read_index(scope.mailbox_id, last_uid, query, account_id)
 
 
 def _scope_of(key: TextKey) -> SearchScope:
@@ -96,8 +115,10 @@ async def _with_words(
     context: SearchContext, scope: SearchedMailbox, query: WordQuery, hits: TextHits
 ) -> TextHits:
     """Return the hits, and the messages that have all words of the text in any form of them."""
-    mailbox_id, cache = scope.mailbox_id, context.store.text_cache
-    words = await context.read(lambda conn: find_with_words(conn, mailbox_id, query, cache))
+    mailbox_id = scope.mailbox_id
+    words = await _read(
+        context, scope, lambda conn, cache: find_with_words(conn, mailbox_id, query, cache)
+    )
     return TextHits(joined(hits.possible, words), joined(hits.sure, words))
 
 

@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 """Told how much is done, and how much there is."""
 
 READERS = 4
-"""Reader threads of one open store, a connection each."""
+"""Reader threads of one open store in a file, a connection each."""
 
 
 class Fault(Enum):
@@ -54,6 +54,8 @@ class Dialect(ABC):
     """Names the database in a sentence, without its password."""
     is_local: bool
     """It is a file that this process reads: to look up a row takes microseconds."""
+    readers: int = READERS
+    """Reader threads, a connection each."""
 
     is_shared: bool
     """Several nodes may use it (``store.engine.nodes``)."""
@@ -67,8 +69,13 @@ class Dialect(ABC):
             StoreUnavailable: the database is not as it must be.
         """
 
-    def advise(self, conn: Connection) -> list[str]:
-        """Return sentences about settings of the database that an operator should know of."""
+    def advise(self, conn: Connection, workers: int) -> list[str]:
+        """Return sentences about settings of the database that an operator should know of.
+
+        Args:
+            conn: a snapshot.
+            workers: processes of this server.
+        """
         return []
 
     @abstractmethod

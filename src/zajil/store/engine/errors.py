@@ -72,6 +72,10 @@ def one_line(cause: object) -> str:
     return " ".join(str(cause).split())
 
 
+class NotOnReplica(StoreUnavailable):
+    """The standby does not have yet what a question is about; the primary answers."""
+
+
 def disk_error(error: OSError, what: str) -> StoreUnavailable:
     """Describe a disk error in one sentence, and whether the disk is full."""
     kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreUnavailable

@@ -18,6 +18,9 @@ from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.hints import PAUSE_SECONDS, Hints, Publish
 from zajil.store.engine.postgres import Postgres, channel_name, first_of_search_path
 
+_PATIENCE_SECONDS = 10.0
+"""A server that takes longer to answer a notification hangs, or another one took over."""
+
 
 class Notifications(Hints):
     """Processes on any machine, through the PostgreSQL server they share."""
@@ -47,6 +50,8 @@ class Notifications(Hints):
         self._pause: asyncio.TimerHandle | None = None
         self._awaits_answer = False
         """Whether the listener's connection still runs the last notification."""
+        self._asked_at = 0.0
+        """When that was sent, by the clock of the loop."""
 
     def start(self, loop: asyncio.AbstractEventLoop, publish: Publish) -> None:
         """Listen on a connection of our own."""
@@ -54,7 +59,10 @@ class Notifications(Hints):
         self._listen(self._connect(), loop, publish)
 
     async def revive(self) -> None:
-        """Connect again after the server was away."""
+        """Connect again after the server was away, or where it gives no answer."""
+        waited = self._home[0].time() - self._asked_at if self._home is not None else 0.0
+        if self._awaits_answer and waited > _PATIENCE_SECONDS:
+            self._leave()
         if self._listener is None and self._home is not None:
             with contextlib.suppress(psycopg.Error, sa.exc.SQLAlchemyError, StoreUnavailable):
                 await asyncio.to_thread(self._make)
@@ -86,6 +94,7 @@ class Notifications(Hints):
             with contextlib.suppress(psycopg.OperationalError):
                 listener.pgconn.send_query_params(b"SELECT pg_notify($1, $2)", parameters)
                 self._awaits_answer = True
+                self._asked_at = self._home[0].time() if self._home else 0.0
                 listener.pgconn.flush()
 
     def send_on(self, conn: Connection, topics: Set[Topic]) -> None:
@@ -123,6 +132,7 @@ class Notifications(Hints):
 
     def _leave(self) -> None:
         listener, self._listener = self._listener, None
+        self._awaits_answer = False
         if listener is not None:
             if self._home is not None and not self._home[0].is_closed():
                 self._home[0].remove_reader(self._descriptor)

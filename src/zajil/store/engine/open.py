@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from zajil.config.kinds import DATABASE_SCHEMES
 from zajil.config.options_server import StoreOptions
 from zajil.core.clock import Clock, Random
-from zajil.core.ids import AccountId, NodeId
+from zajil.core.ids import AccountId, MailboxId, NodeId
 from zajil.core.units import format_size
 from zajil.store.blobs.opening import open_blobs
 from zajil.store.engine.batch import DIRECTORY, Batch
@@ -38,12 +38,16 @@ from zajil.store.engine.turns import Turns
 from zajil.store.engine.writer import Unit, Writer
 from zajil.store.mail.caps import Caps
 from zajil.store.mail.header_columns import HeaderColumns
+from zajil.store.mail.mailboxes import require_uid
 from zajil.store.mail.message_tables import MessageTables
 from zajil.store.mail.refusals import record_refused
 from zajil.store.mail.text_cache import TextCache
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.mail.value_cache import ValueCache
 from zajil.store.people.directory import Directory
+
+if TYPE_CHECKING:
+    from zajil.store.engine.replica import Replica
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -69,11 +73,13 @@ class Store:
         random: Random,
         caps: Caps,
         worker: int | None,
+        replica: Replica | None = None,
     ) -> None:
         self._options = options
         self._data_dir = data_dir
         self._observer: Callable[[Sequence[EventBatch]], None] | None = None
         self._dialect = dialect
+        self._replica = replica
         self._clock = clock
         self.standing = standing
         """Of this process among the nodes."""
@@ -87,11 +93,12 @@ class Store:
         self.blobs = open_blobs(
             options, data_dir, self.require_space, clock, random, is_command=worker is None
         )
-        self.reader = Reader(dialect)
+        self.reader = Reader(dialect, replica)
         self.tables = MessageTables()
         self.header_columns = HeaderColumns()
         self.header_cache = ValueCache()
         self.text_cache = TextCache()
+        self._replica_text_cache = TextCache()
         self.changes = Changes(dialect, hints, self.reader)
         self.directory = Directory(self.reader.read, caps, clock)
         self.changes.subscribe(DIRECTORY, self.directory.forget)
@@ -109,11 +116,41 @@ class Store:
         self.read = self.reader.read
         """``await read(query, account_id)``: run ``query(conn)`` in a snapshot, in a reader
         thread, for an account or for nobody in particular."""
+        self.read_late = self.reader.read_late
+        """The same where what was written in the last ten seconds may be missing: from the replica,
+        if there is one."""
         self.read_at_once = self.reader.read_at_once
         self.work = self.reader.work
         """``await work(task, account_id)``: run ``task()`` in a reader thread, for an account."""
         self.read_now = self.reader.read_now
         """The same in this thread: for the command line and tests."""
+
+    async def read_index(
+        self,
+        mailbox_id: MailboxId,
+        last_uid: int,
+        query: Callable[[Connection, TextCache], R],
+        account_id: AccountId,
+    ) -> R:
+        """Ask the index of words about a mailbox, on the replica if it has the messages.
+
+        Args:
+            mailbox_id: of the mailbox.
+            last_uid: the newest message that the answer must know.
+            query: takes a snapshot, and the cache that belongs to it.
+            account_id: as for ``read``.
+
+        Raises:
+            StoreUnavailable: the database cannot be read now.
+        """
+
+        def ask_replica(conn: Connection) -> R:
+            require_uid(conn, mailbox_id, last_uid)
+            return query(conn, self._replica_text_cache)
+
+        return await self.reader.read_late(
+            ask_replica, account_id, lambda conn: query(conn, self.text_cache)
+        )
 
     async def write(self, unit: Unit[T, R], item: T) -> R:
         """Run ``unit(tx, [item, ...])`` in the next batch; returns after its commit.
@@ -182,13 +219,18 @@ class Store:
         await self.writer.close()
         await self.changes.close()
         await self.reader.close()
-        self._dialect.close()
+        self._close_connections()
 
     def close_now(self) -> None:
         """Let go of a store that was never started, or is closed already."""
         self.blobs.close()
         self.changes.close_now()
+        self._close_connections()
+
+    def _close_connections(self) -> None:
         self._dialect.close()
+        if self._replica is not None:
+            self._replica.close()
 
     def require_space(self) -> None:
         """Demand the reserve of free space.
@@ -263,6 +305,7 @@ def open_store(
     node_id = load_node_id(data_dir, random)
     mark = f"{node_id}-{'command' if worker is None else worker}-{random(4).hex()}"
     patience = None if worker is None else options.timeout_ms / 1000
+    replica = make_replica(options, patience)
     dialect = make_dialect(options, data_dir, patience)
     try:
         require_current(dialect)
@@ -285,7 +328,23 @@ def open_store(
         random=random,
         caps=caps or Caps(),
         worker=worker,
+        replica=replica,
     )
+
+
+def make_replica(options: StoreOptions, patience: float | None) -> Replica | None:
+    """Return the standby of ``store.replica_url``; nothing is opened yet. The caller closes it.
+
+    Raises:
+        StoreUnavailable: it is no address.
+    """
+    if options.replica_url is None:
+        return None
+    if "sqlite" in (options.url, options.replica_url):
+        raise StoreUnavailable("store.replica_url is the address of a standby of PostgreSQL only")
+    from zajil.store.engine.replica import Replica
+
+    return Replica(options.replica_url, patience, options.connections)
 
 
 def make_dialect(options: StoreOptions, data_dir: Path, patience: float | None = None) -> Dialect:
@@ -302,7 +361,7 @@ def make_dialect(options: StoreOptions, data_dir: Path, patience: float | None =
     if options.url == "sqlite":
         return Sqlite(data_dir / DATABASE_NAME)
     if options.url.startswith(DATABASE_SCHEMES):
-        return Postgres(options.url, patience)
+        return Postgres(options.url, patience, options.connections)
     raise StoreUnavailable("store.url is neither 'sqlite' nor a 'postgresql://' address")
 
 

@@ -12,22 +12,32 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import NodeId
-from zajil.store.engine.dialect import READERS, Dialect, Fault, Progress
+from zajil.store.engine.dialect import Dialect, Fault, Progress
 from zajil.store.engine.errors import GONE, NodeGone, StoreExists, StoreInUse, StoreUnavailable
 
 if TYPE_CHECKING:
     from zajil.store.engine.postgres_connection import PostgresConnection
 
 
+_CONNECTIONS = 8
+_OTHERS = 4
+"""Connections beside those of reader threads: two write, one listens, one reads for all others."""
+_OF_COMMANDS = 10
+"""Connections that are left for commands and backups beside a server."""
+
+
 class Postgres(Dialect):
     """A PostgreSQL server; our tables lie in the first schema of ``search_path``."""
 
-    def __init__(self, url: str, patience: float | None = None) -> None:
+    def __init__(
+        self, url: str, patience: float | None = None, connections: int = _CONNECTIONS
+    ) -> None:
         """Connect to nothing yet.
 
         Args:
             url: ``store.url``.
             patience: seconds that one statement may take; ``None``: any time.
+            connections: at most so many at the same time: one that listens is among them.
 
         Raises:
             StoreUnavailable: it is no address.
@@ -46,10 +56,13 @@ class Postgres(Dialect):
         self.is_local = False
         self.is_shared = True
         self.turn = threading.RLock()
-        self.writer = self._engine(_BE_IMPATIENT, pool_size=2, max_overflow=4)
+        self.connections = connections
+        self.readers = connections - _OTHERS
+        # One writes; the second is for questions beside it.
+        self.writer = self._engine(_BE_IMPATIENT, pool_size=1, max_overflow=1)
         self.reader = self._engine(
-            pool_size=READERS,
-            max_overflow=4,
+            pool_size=self.readers,
+            max_overflow=1,
             pool_pre_ping=True,
             execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
         )
@@ -79,19 +92,36 @@ class Postgres(Dialect):
             _require_commits(conn)
             yield conn
 
-    def advise(self, conn: Connection) -> list[str]:
-        """Say where a standby that takes over may lack mail that was accepted."""
+    def advise(self, conn: Connection, workers: int) -> list[str]:
+        """Say where a standby may lack mail, and where connections may run out."""
+        return [*self._doubt_standby(conn), *self._count_connections(conn, workers)]
+
+    def _doubt_standby(self, conn: Connection) -> Iterator[str]:
         names = conn.scalar(sa.text("SHOW synchronous_standby_names"))
         wait = conn.scalar(sa.text("SHOW synchronous_commit"))
         reason = f"synchronous_commit is {wait}" if wait == "local" else ""
         reason = reason or ("" if names else "synchronous_standby_names is empty")
         standbys = conn.scalar(sa.text("SELECT count(*) FROM pg_stat_replication"))
         if reason and (standbys or "," in str(self._parameters.get("host", ""))):
-            return [
+            yield (
                 f"PostgreSQL does not wait for a standby ({reason}): if one takes over, mail that "
                 "was accepted a moment before can be lost"
-            ]
-        return []
+            )
+
+    def _count_connections(self, conn: Connection, workers: int) -> Iterator[str]:
+        limit = int(conn.scalar(_CONNECTION_LIMIT) or 0)
+        nodes = 1
+        if conn.scalar(sa.text("SELECT to_regclass('node') IS NOT NULL")):
+            active = sa.text("SELECT count(*) FROM node WHERE state = 'active'")
+            nodes = max(1, int(conn.scalar(active) or 0))
+        needed = nodes * workers * self.connections + _OF_COMMANDS
+        if needed > limit:
+            yield (
+                f"{needed} connections may be needed (nodes {nodes} x server.workers {workers} x "
+                f"store.connections {self.connections}, and {_OF_COMMANDS} for commands), and "
+                f"PostgreSQL allows {limit}: raise max_connections or the limit of the user or "
+                "the database"
+            )
 
     def schema_of(self, conn: Connection) -> str | None:
         """Return the first of the search path."""
@@ -244,6 +274,16 @@ class Postgres(Dialect):
         if state.startswith(("53", "58", "XX")):
             return Fault.ILL
         return Fault.OTHER
+
+
+_CONNECTION_LIMIT = sa.text(
+    "SELECT least("
+    "current_setting('max_connections')::int"
+    " - current_setting('superuser_reserved_connections')::int"
+    " - coalesce(current_setting('reserved_connections', true)::int, 0),"
+    " (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),"
+    " (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()))"
+)
 
 
 SERVER_LOCK = "hashtext('zajil server'), hashtext(:schema)"

@@ -13,15 +13,18 @@ import asyncio
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId
-from zajil.store.engine.dialect import READERS, Dialect
+from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import StoreUnavailable, one_line
 from zajil.store.engine.turns import Turns
+
+if TYPE_CHECKING:
+    from zajil.store.engine.replica import Replica
 
 R = TypeVar("R")
 
@@ -32,10 +35,11 @@ Snapshot: TypeAlias = Connection
 class Reader:
     """Runs queries, each in a snapshot of its own that cannot write."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, replica: Replica | None = None) -> None:
         self._dialect = dialect
+        self._replica = replica
         self._threads: ThreadPoolExecutor | None = None
-        self._turns = Turns(READERS - 1)
+        self._turns = Turns(dialect.readers - 1)
 
     @property
     def engine(self) -> sa.Engine:
@@ -44,7 +48,7 @@ class Reader:
 
     def start(self) -> None:
         """Allow ``read``; threads begin as they are needed."""
-        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="zajil-reader")
+        self._threads = ThreadPoolExecutor(self._dialect.readers, thread_name_prefix="zajil-reader")
 
     async def close(self) -> None:
         """Wait for running queries. Later reads raise ``StoreUnavailable``."""
@@ -65,6 +69,32 @@ class Reader:
             StoreUnavailable: the database cannot be read now.
         """
         return await self._run(lambda: self.read_now(query), account_id)
+
+    async def read_late(
+        self,
+        query: Callable[[Connection], R],
+        account_id: AccountId | None = None,
+        otherwise: Callable[[Connection], R] | None = None,
+    ) -> R:
+        """Run a query as ``read`` does, on the replica if there is one that is up to date.
+
+        Args:
+            query: what was written up to ten seconds ago may be missing for it; where it must not
+                be, it raises ``NotOnReplica``.
+            account_id: as for ``read``.
+            otherwise: what is run as ``read`` does, where there is no replica or it cannot answer;
+                ``None``: the same.
+
+        Raises:
+            StoreUnavailable: the database cannot be read now.
+        """
+        on_primary = otherwise or query
+        replica = self._replica
+        if replica is None:
+            return await self.read(on_primary, account_id)
+        return await self._run(
+            lambda: replica.ask(query, lambda: self.read_now(on_primary)), account_id
+        )
 
     async def work(self, task: Callable[[], R], account_id: AccountId) -> R:
         """Run what needs no snapshot, such as parsing a message, in a thread as ``read`` does."""

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.ids import AccountId, MailboxId
 from zajil.core.value_class import value_class
 from zajil.imap.mailbox_name import SHARED
+from zajil.store.engine.errors import NotOnReplica
 from zajil.store.engine.rows import execute_text, mark_of
 from zajil.store.mail.access import (
     OWNER,
@@ -156,6 +157,17 @@ def get_mailbox(conn: Connection, account_id: AccountId, mailbox_id: MailboxId) 
     """Return the mailbox of this id; ``None``: it is gone, or another account's."""
     row = conn.execute(_BY_ID, {"account_": account_id, "id_": mailbox_id}).one_or_none()
     return None if row is None else _row(row)
+
+
+def require_uid(conn: Connection, mailbox_id: MailboxId, uid: int) -> None:
+    """See that a snapshot has all messages of a mailbox up to one.
+
+    Raises:
+        NotOnReplica: it has not: a standby has not replayed the commit that brought it.
+    """
+    next_uid = conn.scalar(sa.select(mailbox.c.uid_next).where(mailbox.c.id == mailbox_id))
+    if next_uid is None or next_uid <= uid:
+        raise NotOnReplica("the standby does not have all messages yet")
 
 
 def may_read(conn: Connection, account_id: AccountId, mailbox_id: MailboxId) -> bool:

@@ -40,7 +40,7 @@ class JourneySearch:
         }
         before = request.query_params.get("before", "")
         query = make_query(asked, before, visitor.zone)
-        mails = await self._store.read(lambda conn: find_mails(conn, query))
+        mails = await self._store.read_late(lambda conn: find_mails(conn, query))
         filters = {name: value for name, value in asked.items() if value}
         older = {**filters, "before": mails[_PAGE - 1].mail_id} if len(mails) > _PAGE else None
         return self._pages.render(

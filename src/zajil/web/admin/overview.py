@@ -38,7 +38,9 @@ class Overview:
         chosen = request.query_params.get("period", _DEFAULT)
         chosen = chosen if chosen in PERIODS else _DEFAULT
         now_ms = self._operations.clock.now_ms()
-        state = await self._operations.read(lambda conn: load_state(conn, PERIODS[chosen], now_ms))
+        state = await self._operations.read_late(
+            lambda conn: load_state(conn, PERIODS[chosen], now_ms)
+        )
         alerts = await self._operations.read(show_alerts)
         data_dir = self._operations.store.data_dir
         machine = await asyncio.to_thread(load_machine, self._configuration, data_dir)

@@ -37,7 +37,7 @@ class ReportPages:
             domain = asked
         proven_only = request.query_params.get("all") != "1"
         now_ms = self._operations.clock.now_ms()
-        found = await self._operations.read(
+        found = await self._operations.read_late(
             lambda conn: load_dmarc(conn, domain, days, now_ms, proven_only=proven_only)
         )
         chart = draw_lines(
