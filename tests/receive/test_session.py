@@ -15,6 +15,7 @@ from kit.talk import talk_to_receiver
 from zajil.config.options import LimitOptions
 from zajil.core.address import parse_address
 from zajil.core.ids import MailId, Uid
+from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.mail.caps import Caps
 from zajil.store.mail.intake import write_intakes
@@ -74,6 +75,28 @@ def test_a_local_mail_lies_in_the_mailbox_when_250_is_said(store: Store) -> None
         assert text.endswith(MESSAGE.encode())
 
     with_store(store, talk)
+
+
+def test_a_recipient_is_put_off_while_the_directory_cannot_be_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_account(store, "noor@south.test")
+
+    async def talk(store: Store) -> None:
+        client = await talk_to_receiver(store)
+        await client.say("MAIL FROM:<amal@north.test>")
+        read = store.directory._read
+
+        async def fails(query: Callable[[Any], T]) -> T:
+            raise StoreUnavailable("the database cannot be read")
+
+        monkeypatch.setattr(store.directory, "_read", fails)
+        assert (await client.say("RCPT TO:<noor@south.test>")).startswith("451 4.3.0 ")
+        monkeypatch.setattr(store.directory, "_read", read)
+        assert (await client.say("RCPT TO:<noor@south.test>")).startswith("250 ")
+
+    with_store(store, talk)
+    assert "internal error" not in caplog.text
 
 
 CHECKS = ["iprev", "spf", "dkim", "dmarc", "format"]

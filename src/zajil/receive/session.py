@@ -52,6 +52,7 @@ from zajil.smtp.command import (
 )
 from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection
+from zajil.store.engine.errors import StoreUnavailable
 from zajil.tracking.events import (
     LineEndsMended,
     PeerGreeted,
@@ -279,7 +280,10 @@ class SmtpSession:
         self, event: Rcpt, route: RecipientRoute | Awaitable[RecipientRoute]
     ) -> Reply:
         await self.patience.wait_if_unknown()
-        found = route if isinstance(route, RecipientRoute) else await route
+        try:
+            found = route if isinstance(route, RecipientRoute) else await route
+        except StoreUnavailable:  # nobody knows whether it is one of ours
+            return self.record.refuse("RCPT", replies.UNAVAILABLE)
         return self._answer_route(event, found)
 
     def _answer_route(self, event: Rcpt, route: RecipientRoute) -> Reply:
