@@ -35,10 +35,11 @@ MODULES = {"pickle", "marshal", "shelve", "dill", "zipfile", "tarfile", "shlex",
 ALLOWED = {"message/office_text.py: zipfile", "web/account/export.py: zipfile"}
 """The first reads members of office documents in memory, with limits, and unpacks nothing to the
 disk; the second only writes an archive."""
-STARTERS = {"app/backups.py", "read/pdf_text.py", "operations/moving/pst.py"}
+STARTERS = {"app/backups.py", "read/pdf_text.py", "operations/moving/pst.py", "lab/objects.py"}
 """The files that start a program: our own `zajil backup`, as configured; the reader of PDF, in
 Python, with limits of the kernel and the bytes on its standard input; readpst, for an operator who
-imports a file of Outlook, as its owner. Servers of the lab and workers are forks."""
+imports a file of Outlook, as its owner; the S3 server of the lab. Servers of the lab and workers
+are forks."""
 
 
 def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:

@@ -15,6 +15,8 @@ from kit.mailbox import wait_for_message
 from zajil.lab.run import LabRequest, run_lab
 
 LETTER = "From: {0}\r\nTo: {0}\r\nSubject: {1}\r\n\r\none store\r\n"
+LARGE = "a line of a large message\r\n" * 20_000
+"""It is in S3."""
 
 
 def test_nodes_need_postgresql(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,7 +28,8 @@ def test_nodes_need_postgresql(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_a_node_that_is_killed_is_out_and_comes_in_again() -> None:
-    lab = LabProcess("--workers", "1", "--database", "embedded", "--nodes", "3")
+    words = ("--workers", "1", "--database", "embedded", "--nodes", "3", "--s3", "embedded")
+    lab = LabProcess(*words)
     try:
         domain = lab.domains[0]
         nodes = domain.described["nodes"]
@@ -54,7 +57,7 @@ def send(domain: LabDomain, subject: str) -> None:
     who = domain.accounts[0]
     for number in range(3):
         with domain.submission(who) as client:
-            text = LETTER.format(who.address, f"{subject} {number}")
+            text = LETTER.format(who.address, f"{subject} {number}") + LARGE
             client.sendmail(who.address, [who.address], text)
         with domain.imap(who) as mailbox:
             assert b"one store" in wait_for_message(mailbox, "SUBJECT", f'"{subject} {number}"')

@@ -33,7 +33,7 @@ def test_what_is_written_is_read(values: dict[str, object]) -> None:
 def test_the_file_is_a_whole_configuration(tmp_path: Path) -> None:
     arabic = lab_domains()[2]
     file = tmp_path / "zajil.toml"
-    options = server_options(arabic, PLACE, "sqlite", LAB)
+    options = server_options(arabic, PLACE, {"url": "sqlite"}, LAB)
     write_configuration(file, options, ["queue.first_retry=3s", "listen.web=[]"], "a title")
     configuration = load_configuration(file)
     assert configuration.server.hostname == f"mx.{arabic.ascii_domain}"
@@ -53,7 +53,9 @@ def test_a_table_of_ports_where_there_is_one_address(tmp_path: Path) -> None:
     table = {"mx.north.test": "127.0.0.1:20001", "mx.south.test": "127.0.0.1:20002"}
     lab = LabSurroundings(LAB.nameserver, LAB.ca_file, 1, table)
     file = tmp_path / "zajil.toml"
-    write_configuration(file, server_options(lab_domains()[0], PLACE, "sqlite", lab), [], "")
+    write_configuration(
+        file, server_options(lab_domains()[0], PLACE, {"url": "sqlite"}, lab), [], ""
+    )
     assert load_configuration(file).deliver.port_table == table
 
 
@@ -62,7 +64,7 @@ def test_a_table_of_ports_where_there_is_one_address(tmp_path: Path) -> None:
     [("queue.frist_retry=1s", "queue.first_retry"), ("queue.first_retry=1", "queue.first_retry")],
 )
 def test_a_wrong_override_is_named(tmp_path: Path, override: str, named: str) -> None:
-    options = server_options(lab_domains()[0], PLACE, "sqlite", LAB)
+    options = server_options(lab_domains()[0], PLACE, {"url": "sqlite"}, LAB)
     with pytest.raises(BadConfiguration, match=named) as refused:
         write_configuration(tmp_path / "zajil.toml", options, [override], "")
     assert refused.value.file == "--set"

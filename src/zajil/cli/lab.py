@@ -40,6 +40,14 @@ def lab(
             "need --database.",
         ),
     ] = 1,
+    objects: Annotated[
+        str | None,
+        typer.Option(
+            "--s3",
+            help="Keep large messages in S3: https://KEY:SECRET@HOST/BUCKET, s3://BUCKET, or "
+            "`embedded` for the S3 server that is installed with the tests.",
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,6 +77,7 @@ def lab(
         workers=workers,
         database=database,
         nodes=nodes,
+        objects=objects,
         overrides=overrides or (),
         as_json=as_json,
         send=send,

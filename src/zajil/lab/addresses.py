@@ -47,7 +47,7 @@ _SERVICES: Mapping[str, int] = {
 }
 """Place of each service in the block. The next two belong to the other domains, where they share
 one address: the pages, or all services."""
-_DNS, _LAB_PAGE = 53, 99
+_DNS, _OBJECTS, _LAB_PAGE = 53, 54, 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,11 @@ class PortBlock:
         return self.first + _DNS
 
     @property
+    def objects(self) -> int:
+        """The port of the embedded S3 server, on 127.0.0.1."""
+        return self.first + _OBJECTS
+
+    @property
     def page(self) -> int:
         """The port of the lab's own page, on 127.0.0.1."""
         return self.first + _LAB_PAGE
@@ -162,6 +167,7 @@ class PortBlock:
     def _all(self) -> Iterable[tuple[IPv4Address, int]]:
         yield LOOPBACK, self.dns
         yield LOOPBACK, self.page
+        yield LOOPBACK, self.objects
         for place in self.places:
             for name, port in place.ports.items():
                 yield (LOOPBACK if name is Service.WEB else place.address), port

@@ -40,7 +40,7 @@ class NodePlace:
 def server_options(
     plan: DomainPlan,
     place: LabPlace,
-    store_url: str,
+    store: Mapping[str, Any],
     lab: LabSurroundings,
     node: NodePlace | None = None,
 ) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def server_options(
     Args:
         plan: the domain.
         place: where the world reaches it.
-        store_url: of the domain.
+        store: the group of the domain: ``url``, and what S3 needs.
         lab: what all servers share.
         node: where this server listens, if it is one of several.
     """
@@ -63,7 +63,7 @@ def server_options(
     listen = {name: [f"{own.address}:{own.ports[name]}"] for name in services}
     options: dict[str, Any] = {
         "server": {"hostname": plan.hostname, "data_dir": "data", "workers": lab.workers},
-        "store": {"url": store_url},
+        "store": dict(store),
         "listen": {**listen, Service.WEB: [f"{LOOPBACK}:{own.ports[Service.WEB]}"]},
         "tls": {
             "certificate": "certificate.pem",
@@ -93,8 +93,9 @@ def server_options(
         "web": {"cookie_name": f"zajil_{plan.label}"},
     }
     if node is not None:
-        # A file of one node is out of the others' reach.
-        options["store"]["inline_limit"] = "1GiB"
+        if "blobs" not in store:
+            # A file of one node is out of the others' reach.
+            options["store"]["inline_limit"] = options["limits"]["memory"] = "1GiB"
         if node.balancer is not None:
             options["net"] = {"proxy_peers": [str(node.balancer)]}
     return options

@@ -36,6 +36,7 @@ from zajil.lab.database import LabDatabase
 from zajil.lab.dns_server import DnsServer
 from zajil.lab.domains import DomainPlan, lab_domains
 from zajil.lab.keys import LabKeys
+from zajil.lab.objects import LabObjects
 from zajil.lab.people import make_people
 from zajil.lab.running import RunningDomain, describe_domain, running_node, web_address
 from zajil.lab.server import DomainServer
@@ -44,7 +45,7 @@ from zajil.lab.zones import MailHost, lab_zones
 from zajil.store.engine.folder import make_folder
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabOptions:
     """What ``zajil lab`` was asked for."""
 
@@ -60,6 +61,8 @@ class LabOptions:
     """``KEY=VALUE`` for the configuration of every domain."""
     nodes: int = 1
     """Servers of the first domain; several of them need PostgreSQL."""
+    objects: str | None = None
+    """Address of a bucket of S3, ``embedded``, or ``None``."""
 
 
 class Lab:
@@ -82,6 +85,7 @@ class Lab:
         self._keys = LabKeys()
         self._dns: DnsServer | None = None
         self._database: LabDatabase | None = None
+        self._objects: LabObjects | None = None
         self._servers = servers
         self._ports: PortBlock | None = None
         self._node_ports: PortBlock | None = None
@@ -105,7 +109,8 @@ class Lab:
 
         Raises:
             BadConfiguration: an override is wrong; nothing was started.
-            NoDatabase, NoFreePort, ServerFailed, OSError: call ``stop``.
+            BadObjectsPlace: so is the address of the bucket.
+            NoDatabase, NoFreePort, NoObjects, ServerFailed, OSError: call ``stop``.
         """
         addresses = own_addresses(len(self._plans))
         self._ports = PortBlock(
@@ -122,13 +127,16 @@ class Lab:
         lab = LabSurroundings(
             self._dns.address, self.ca_file, self.options.workers, self._port_table(places)
         )
-        urls = [self._database.store_url(plan, self._state.schema_prefix) for plan in self._plans]
+        self._objects = await asyncio.to_thread(
+            LabObjects, self.options.objects, self.options.folder, self._ports.objects
+        )
+        stores = [self._store_options(plan) for plan in self._plans]
         first, *others = self._plans
         nodes = len(self._servers) - len(others)
-        starts = [self._start_domain(first, self._servers[:nodes], places[0], urls[0], lab)]
+        starts = [self._start_domain(first, self._servers[:nodes], places[0], stores[0], lab)]
         for number, plan in enumerate(others, start=1):
             server = self._servers[nodes + number - 1]
-            starts.append(self._start_domain(plan, [server], places[number], urls[number], lab))
+            starts.append(self._start_domain(plan, [server], places[number], stores[number], lab))
         # All of them end before one's failure is told, so that `stop` finds every server.
         started = await asyncio.gather(*starts, return_exceptions=True)
         self._state.save()
@@ -146,6 +154,8 @@ class Lab:
         self._keys.close()
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
+        if self._objects is not None:
+            await asyncio.to_thread(self._objects.close)
         for ports in (self._ports, self._node_ports):
             if ports is not None:
                 ports.close()
@@ -159,6 +169,13 @@ class Lab:
             **({Service.WEB: self.web} if self.web else {}),
             "domains": [describe_domain(running) for running in self.domains],
         }
+
+    def _store_options(self, plan: DomainPlan) -> dict[str, Any]:
+        prefix = self._state.schema_prefix
+        if self._database is None or self._objects is None:
+            raise RuntimeError("the database and the objects come first")
+        url = self._database.store_url(plan, prefix)
+        return {"url": url, **self._objects.options(f"{prefix}{plan.label}")}
 
     def _reserve_nodes(self) -> None:
         count = self.options.nodes
@@ -194,7 +211,7 @@ class Lab:
         plan: DomainPlan,
         servers: Sequence[DomainServer],
         place: LabPlace,
-        store_url: str,
+        store: Mapping[str, Any],
         lab: LabSurroundings,
     ) -> RunningDomain:
         nodes = self._node_places if len(servers) > 1 else (None,)
@@ -202,7 +219,7 @@ class Lab:
         # those that are ready start meanwhile.
         async with self._preparing:
             files = [
-                await asyncio.to_thread(self._prepare, plan, place, store_url, lab, number, node)
+                await asyncio.to_thread(self._prepare, plan, place, store, lab, number, node)
                 for number, node in enumerate(nodes, start=1)
             ]
         starts = [
@@ -255,7 +272,7 @@ class Lab:
         self,
         plan: DomainPlan,
         place: LabPlace,
-        store_url: str,
+        store: Mapping[str, Any],
         lab: LabSurroundings,
         number: int,
         node: NodePlace | None,
@@ -267,7 +284,7 @@ class Lab:
             folder /= f"node{number}"
             folder.mkdir(mode=0o700, exist_ok=True)
         file = folder / "zajil.toml"
-        options = server_options(plan, place, store_url, lab, node)
+        options = server_options(plan, place, store, lab, node)
         title = f"{plan.domain} in the lab; written anew at each start."
         write_configuration(file, options, self.options.overrides, title)
         names = [plan.hostname, plan.ascii_domain, "localhost"]

@@ -24,6 +24,7 @@ from zajil.lab.database import NoDatabase
 from zajil.lab.domains import lab_domains
 from zajil.lab.journeys import LabJourneys
 from zajil.lab.lab import Lab, LabOptions
+from zajil.lab.objects import EMBEDDED, BadObjectsPlace, NoObjects
 from zajil.lab.running import RunningDomain, RunningNode
 from zajil.lab.send import send_messages
 from zajil.lab.server import DomainServer, ServerFailed
@@ -44,6 +45,8 @@ class LabRequest:
     workers: int = 2
     database: str | None = None
     nodes: int = 1
+    objects: str | None = None
+    """Where large messages are in S3: an address, or ``embedded``."""
     overrides: Sequence[str] = ()
     as_json: bool = False
     send: bool = False
@@ -59,6 +62,12 @@ def run_lab(request: LabRequest) -> int:
     """
     if request.nodes > 1 and request.database is None:
         return _fail("--nodes needs PostgreSQL: add --database embedded, or the URL of a server", 2)
+    if request.objects == EMBEDDED and request.folder is not None:
+        return _fail(
+            "--s3 embedded keeps messages in memory, and cannot be used with --dir: give the "
+            "address of a bucket",
+            2,
+        )
     # Before there are threads, an event loop, locked files.
     servers = [DomainServer() for _ in range(len(lab_domains()) - 1 + request.nodes)]
     with ExitStack() as stack:
@@ -77,11 +86,19 @@ def run_lab(request: LabRequest) -> int:
                 database=request.database,
                 overrides=tuple(request.overrides),
                 nodes=request.nodes,
+                objects=request.objects,
             )
             return asyncio.run(_run(Lab(options, servers), request))
-        except BadConfiguration as error:
+        except (BadConfiguration, BadObjectsPlace) as error:
             return _fail(str(error), 2)
-        except (LabInUse, NoDatabase, NoFreePort, ServerFailed, StoreUnavailable) as error:
+        except (
+            LabInUse,
+            NoDatabase,
+            NoFreePort,
+            NoObjects,
+            ServerFailed,
+            StoreUnavailable,
+        ) as error:
             return _fail(str(error), 1)
         except OSError as error:
             return _fail(f"{error.filename or folder}: {error.strerror or error}", 1)
