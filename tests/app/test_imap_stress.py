@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from kit.certificates import TestAuthority
-from kit.imap_stress import StressClient, World
+from kit.imap_stress import StressClient
+from kit.imap_world import World
 from kit.installation import Installation, running_installation
 
 CLIENTS = ((), (), ("CONDSTORE",), ("QRESYNC",), ("QRESYNC",), ("IMAP4REV2",), ("UTF8=ACCEPT",))

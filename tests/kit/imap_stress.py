@@ -13,43 +13,17 @@ import contextlib
 import random
 import re
 import ssl
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from kit.imap_world import Fault, World
 
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n\Z")
 _TOKEN = re.compile(rb'\(|\)|"(?:[^"\\]|\\.)*"|\{(\d+)\}\r\n|[^\s()"{]+')
 _SECONDS = 60.0
 _KEYWORDS = ("$Forwarded", "Work", "Later", "$Junk")
 _FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", *_KEYWORDS)
-
-
-class Fault(AssertionError):
-    """The server said what it may not say."""
-
-
-@dataclass
-class World:
-    """What all clients together were told of the mailbox."""
-
-    bodies: dict[int, bytes] = field(default_factory=dict)
-    """By UID."""
-    flags_at: dict[tuple[int, int], frozenset[str]] = field(default_factory=dict)
-    """By UID and MODSEQ: whoever is told of this MODSEQ is told these flags."""
-    recent: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """By UID: to which selection of which client it was recent."""
-    appended: dict[int, bytes] = field(default_factory=dict)
-    """By the UID of APPENDUID."""
-    counter: int = 0
-
-    def see_body(self, uid: int, body: bytes) -> None:
-        """Check that a UID always names the same message."""
-        known = self.bodies.setdefault(uid, body)
-        if known != body:
-            raise Fault(f"UID {uid} names two messages: {known!r} and {body!r}")
-        wanted = self.appended.get(uid)
-        if wanted is not None and wanted != body:
-            raise Fault(f"UID {uid} is not the message that was appended")
 
 
 def parse(data: bytes) -> list[Any]:
@@ -112,7 +86,11 @@ class StressClient:
         self.expunge_allowed = False
         self.searched: list[bytes] = []
         self.log: list[bytes] = []
+        self.others: tuple[str, ...] = ()
+        """More mailboxes that it copies and moves messages to."""
         self._tag = 0
+        self._asked = 0.0
+        """When the last command was sent."""
 
     @property
     def qresync(self) -> bool:
@@ -157,6 +135,7 @@ class StressClient:
         self.expunge_allowed = expunges
         self.searched = []
         self.log.append(b"C: " + data)
+        self._asked = time.monotonic()
         self.writer.write(tag + b" " + data + b"\r\n")
         await self.writer.drain()
         while True:
@@ -218,6 +197,8 @@ class StressClient:
             if int(found[1]) < max(self.highest, 1):
                 raise Fault(f"HIGHESTMODSEQ {int(found[1])} after {self.highest}")
             self.highest = int(found[1])
+        if found := re.search(rb"\[UIDNEXT (\d+)", text):
+            self.world.see_number("UIDNEXT", self._asked, int(found[1]))
         if found := re.search(rb"\[UIDVALIDITY (\d+)", text):
             if self.validity and self.validity != int(found[1]):
                 raise Fault("UIDVALIDITY changed")
@@ -309,6 +290,7 @@ class StressClient:
             if modseq < self.modseqs.get(uid, 1):
                 raise Fault(f"MODSEQ of UID {uid} went back to {modseq}")
             self.modseqs[uid] = modseq
+            self.world.see_number(uid, self._asked, modseq)
             known = self.world.flags_at.setdefault((uid, modseq), lasting)
             if known != lasting:
                 raise Fault(f"UID {uid} has two sets of flags at MODSEQ {modseq}")
@@ -321,6 +303,11 @@ class StressClient:
         self.selection += 1
         self.selected = True
         await self.ok(f"SELECT {name}")
+
+    async def go(self, name: str, world: World) -> None:
+        """Select another mailbox, from nothing."""
+        self.world, self.highest, self.validity = world, 0, 0
+        await self.select(name)
 
     async def resynchronize(self, name: str) -> None:
         """Select with QRESYNC what was selected before, and follow what it tells."""
@@ -373,6 +360,7 @@ class StressClient:
             raise Fault("no APPENDUID")
         if self.world.appended.setdefault(int(found[2]), body) != body:
             raise Fault(f"UID {int(found[2])} was given twice")
+        self.world.see_number("UIDNEXT", self._asked, int(found[2]) + 1)
 
     async def _store(self, name: str) -> None:
         del name
@@ -443,7 +431,8 @@ class StressClient:
     async def _copy(self, name: str) -> None:
         if self.uids and len(self.uids) < 150:
             word = self.chance.choice(("COPY", "MOVE"))
-            await self.command(f"UID {word} {self._some_uids()} {name}")
+            target = self.chance.choice((name, *self.others))
+            await self.command(f"UID {word} {self._some_uids()} {target}")
 
     async def _noop(self, name: str) -> None:
         del name
@@ -455,6 +444,7 @@ class StressClient:
         tag = b"t%d" % self._tag
         self.expunge_allowed = True
         self.log.append(b"C: IDLE")
+        self._asked = time.monotonic()
         self.writer.write(tag + b" IDLE\r\n")
         while not (line := await self._line()).startswith(b"+"):
             self._see(line)

@@ -1,0 +1,51 @@
+"""``zajil`` with one more chore, which notes when it runs: ``python fault_node.py FILE ARGS...``.
+
+The clock of the notes is one for all processes of this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from zajil.app import services
+from zajil.app.chores import Chore, ChoreRunner, ChoreTimes
+from zajil.cli.main import main
+from zajil.store.engine.open import Store
+
+_TICK_SECONDS = 0.1
+
+
+def _watch(file: str) -> None:
+    """Give each runner of chores the one more."""
+
+    class WatchedRunner(ChoreRunner):
+        def __init__(
+            self,
+            store: Store,
+            worker: int,
+            chores: Sequence[Chore],
+            times: ChoreTimes | None = None,
+        ) -> None:
+            async def note() -> None:
+                holder = f"{store.node_id}/{worker}/{os.getpid()}"
+                descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                try:
+                    while True:
+                        line = f"{time.monotonic():.3f} {holder}\n"
+                        os.write(descriptor, line.encode("ascii"))
+                        await asyncio.sleep(_TICK_SECONDS)
+                finally:
+                    os.close(descriptor)
+
+            super().__init__(store, worker, [*chores, Chore("test_notes", note)], times)
+
+    setattr(services, "ChoreRunner", WatchedRunner)  # noqa: B010 (it is not exported)
+
+
+if __name__ == "__main__":
+    _watch(sys.argv[1])
+    main(sys.argv[2:])
