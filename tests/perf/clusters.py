@@ -11,11 +11,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
-import sqlalchemy as sa
 
 from kit.installation import SetUp, serving
 from kit.load import CpuTime, running_sink, tree_cpu
@@ -25,7 +24,7 @@ from peers import free_port
 from zajil.config.load import load_configuration
 from zajil.operations.run import open_admin_store
 from zajil.store.engine.open import Store
-from zajil.store.schema import message
+from zajil.store.mail.summaries import find_waiting
 
 _ZAJIL = [sys.executable, "-m", "zajil"]
 AWAY = "away@y.test"
@@ -53,10 +52,9 @@ class Cluster:
         database = CpuTime() if self.postgres is None else tree_cpu((self.postgres.pid,))
         return tree_cpu(self.pids).total, database.total
 
-    def unindexed(self) -> int:
-        """Return how many messages the indexer has not read yet."""
-        query = sa.select(sa.func.count()).where(message.c.thread_id.is_(None))
-        return int(self.store.read_now(lambda conn: conn.scalar(query)) or 0)
+    def is_indexed(self) -> bool:
+        """Return whether the indexer has read all messages."""
+        return not self.store.read_now(lambda conn: find_waiting(conn, 1))
 
     def checkpoint(self) -> None:
         """Write to the tables what the log holds; it belongs to the cost of what was written."""
@@ -101,11 +99,15 @@ _COUNTERS = """
 
 
 @contextmanager
-def sqlite_cluster(folder: Path, accounts: int, settings: Sequence[str] = ()) -> Iterator[Cluster]:
-    """Run one node on SQLite."""
+def sqlite_cluster(
+    folder: Path, accounts: int, settings: Sequence[str] = (), workers: int = 1
+) -> Iterator[Cluster]:
+    """Run one node on SQLite; it gets as many generators as it has workers."""
     folder.mkdir()
-    with _running(folder, ["sqlite"], accounts, settings, None) as cluster:
-        yield cluster
+    given = [*settings, f"server.workers={workers}"]
+    with _running(folder, ["sqlite"], accounts, given, None) as one:
+        name = f"SQLite, {workers}"
+        yield replace(one, name=name, addresses=one.addresses * workers)
 
 
 @contextmanager

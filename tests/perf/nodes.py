@@ -6,7 +6,8 @@ The clusters of ``clusters.py`` take the same load in turns; what counts is CPU,
 ``accept`` ends with the last 250; ``relay`` when the last mail is at the next server. CPU of the
 nodes and of the server of PostgreSQL, with all of its processes, are told apart. Of both, "whole"
 counts what follows too: the indexer, and a checkpoint of PostgreSQL. The ratio is to SQLite in the
-same round.
+same round: to one worker, and to as many workers as there are nodes, because on few processors
+more processes make each mail dearer, whatever the database.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def measure(cluster: Cluster, plan: Plan, *, is_relay: bool) -> Cost:
     nodes, database = (now - then for now, then in zip(cluster.cpu(), cpu, strict=True))
     others = machine_cpu_seconds() - machine - nodes - database - sent.cpu_us / 1e6
     if not is_relay:
-        _wait(lambda: not cluster.unindexed())
+        _wait(cluster.is_indexed)
     cluster.checkpoint()
     whole = sum(cluster.cpu()) - sum(cpu)
     scale = 1e6 / plan.mails
@@ -101,42 +102,44 @@ def in_turns(
 
 
 HEADER = (
-    "| load | accounts | sessions of a node | database, nodes | CPU µs a mail: nodes + database "
-    "| ratio: median (min..max) | whole µs | its ratio: median (min..max) "
-    "| transactions, syncs, KB of WAL a mail | rolled back | mails/s | others |\n"
+    "| load | accounts | database, processes | CPU µs a mail: ours + database "
+    "| to SQLite with one worker: median (min..max) | to SQLite with as many "
+    "| whole µs | to SQLite with one worker | to SQLite with as many "
+    "| transactions, syncs, KB of WAL a mail | mails/s | others |\n"
     f"{'|---' * 12}|"
 )
 
 
 def rows(load: str, plan: Plan, found: dict[str, list[Cost]]) -> list[str]:
-    """Return one row for each cluster; the first is what the others are compared with."""
+    """Return one row for each cluster; the first is SQLite with one worker."""
     first = next(iter(found.values()))
     made = []
     for name, costs in found.items():
-        ratios = [one.total_us / base.total_us for one, base in zip(costs, first, strict=True)]
-        whole = [one.whole_us / base.whole_us for one, base in zip(costs, first, strict=True)]
+        alike = found.get(f"SQLite, {name.rpartition(' ')[2]}", first)
         nodes, database = _median(costs, "nodes_us"), _median(costs, "database_us")
         counted = [one.counted for one in costs]
         count = plan.mails * len(costs)
         made.append(
-            f"| {load} | {plan.accounts} | {plan.sessions} | {name}"
-            f" | {nodes:.0f} + {database:.0f} = {nodes + database:.0f} | {_spread(ratios)}"
-            f" | {_median(costs, 'whole_us'):.0f} | {_spread(whole)}"
+            f"| {load} | {plan.accounts} | {name}"
+            f" | {nodes:.0f} + {database:.0f} = {nodes + database:.0f}"
+            f" | {_ratio(costs, first, 'total_us')} | {_ratio(costs, alike, 'total_us')}"
+            f" | {_median(costs, 'whole_us'):.0f}"
+            f" | {_ratio(costs, first, 'whole_us')} | {_ratio(costs, alike, 'whole_us')}"
             f" | {sum(one.commits for one in counted) / count:.2f},"
             f" {sum(one.wal_syncs for one in counted) / count:.2f},"
             f" {sum(one.wal_bytes for one in counted) / count / 1000:.1f}"
-            f" | {sum(one.rollbacks for one in counted)}"
             f" | {_median(costs, 'mails_per_second'):.0f} | {_median(costs, 'other_cpus'):.2f} |"
         )
     return made
 
 
+def _ratio(costs: Sequence[Cost], base: Sequence[Cost], name: str) -> str:
+    ratios = [getattr(one, name) / getattr(of, name) for one, of in zip(costs, base, strict=True)]
+    return f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f}..{max(ratios):.2f})"
+
+
 def _median(costs: Sequence[Cost], name: str) -> float:
     return statistics.median(float(getattr(one, name)) for one in costs)
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"**{statistics.median(values):.2f}** ({min(values):.2f}..{max(values):.2f})"
 
 
 def ask(clusters: Sequence[Cluster], arguments: argparse.Namespace) -> None:
@@ -174,17 +177,13 @@ def main() -> int:
         base = Path(name)
         base.chmod(0o755)  # PostgreSQL runs as another user
         clusters = []
-        if not arguments.without_sqlite:
-            clusters.append(
-                stack.enter_context(sqlite_cluster(base / "sqlite", most, arguments.set))
-            )
+        for workers in map(int, arguments.workers.split(",")):
+            started = sqlite_cluster(base / f"sqlite{workers}", most, arguments.set, workers)
+            clusters.append(stack.enter_context(started))
         for nodes in map(int, arguments.nodes.split(",")):
             folder = base / f"postgresql{nodes}"
-            clusters.append(
-                stack.enter_context(
-                    postgres_cluster(folder, nodes, most, arguments.set, arguments.pg)
-                )
-            )
+            started = postgres_cluster(folder, nodes, most, arguments.set, arguments.pg)
+            clusters.append(stack.enter_context(started))
         print(HEADER, flush=True)
         ask(clusters, arguments)
     print(f"at the end: {speed_line()}")
@@ -197,13 +196,13 @@ def _arguments() -> argparse.Namespace:
     add("--mails", type=int, default=2000, help="of each run")
     add("--rounds", type=int, default=5, help="whose median is reported")
     add("--nodes", default="1,2,4", help="of PostgreSQL")
+    add("--workers", default="1,2,4", help="of one node on SQLite, beside as many nodes")
     add("--accounts", default="100", help="that the mails are for; 1 is the worst case")
     add("--sessions", default="20", help="at a time, of each node")
     add("--loads", default="accept,relay")
     add("--size", default="5KiB", help="of the body")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the nodes")
     add("--pg", action="append", default=[], metavar="NAME=VALUE", help="a setting of PostgreSQL")
-    add("--without-sqlite", action="store_true", help="compare with the first one of PostgreSQL")
     add("--dir", type=Path, help="on the disk that is meant; default: temporary")
     return parser.parse_args()
 

@@ -13,9 +13,11 @@ from zajil.core.ids import AccountId
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.text_merge import (
+    LoadedSegment,
     Replacement,
     find_mergeable,
     find_stale,
+    load_mergeable,
     load_segments,
     merge_segments,
     replace_segments,
@@ -30,8 +32,10 @@ async def merge_account(store: Store, account_id: AccountId) -> None:
     Raises:
         StoreUnavailable: it is tried again when the next message is indexed.
     """
-    while ids := await store.read(lambda conn: find_mergeable(conn, account_id)):
-        if not await _merge(store, account_id, ids):
+    is_more = True
+    while is_more:
+        loaded, is_more = await store.read(lambda conn: load_mergeable(conn, account_id))
+        if not loaded or not await _merge(store, account_id, loaded):
             return
 
 
@@ -42,7 +46,8 @@ async def clean_account(store: Store, account_id: AccountId) -> None:
         StoreUnavailable: the rest is left for the next time.
     """
     for one in await store.read(lambda conn: find_stale(conn, account_id)):
-        await _merge(store, account_id, [one])
+        loaded = await store.read(lambda conn: load_segments(conn, [one]))  # noqa: B023
+        await _merge(store, account_id, loaded)
     await merge_account(store, account_id)
 
 
@@ -59,9 +64,8 @@ def merge_account_now(store: Store, account_id: AccountId) -> None:
             return
 
 
-async def _merge(store: Store, account_id: AccountId, ids: Sequence[int]) -> bool:
+async def _merge(store: Store, account_id: AccountId, loaded: Sequence[LoadedSegment]) -> bool:
     """Return whether it was done: somebody else may have merged them meanwhile."""
-    loaded = await store.read(lambda conn: load_segments(conn, ids))
     merged = merge_segments(loaded)
     blocks = []
     while True:

@@ -82,8 +82,27 @@ def find_crowded(conn: Connection, blob_ids: Sequence[BlobId]) -> list[AccountId
 
 def find_mergeable(conn: Connection, account_id: AccountId) -> list[int]:
     """Return segments of an account that should be merged now; none: it is in order."""
+    return _choose(_list_segments(conn, account_id))
+
+
+def load_mergeable(conn: Connection, account_id: AccountId) -> tuple[list[LoadedSegment], bool]:
+    """Read the segments of an account that should be merged now.
+
+    Returns:
+        The segments with all their words, and whether others should be merged after them.
+    """
+    every = _list_segments(conn, account_id)
+    chosen = set(_choose(every))
+    if not chosen:
+        return [], False
+    total = sum(one.messages for one in every if one.segment_id in chosen)
+    rest = [one for one in every if one.segment_id not in chosen]
+    return load_segments(conn, sorted(chosen)), bool(_choose([*rest, Segment(0, total)]))
+
+
+def _choose(segments: Iterable[Segment]) -> list[int]:
     by_size: dict[int, list[Segment]] = defaultdict(list)
-    for one in _list_segments(conn, account_id):
+    for one in segments:
         if one.messages < FULL:
             by_size[_rank(one.messages)].append(one)
     for _, some in sorted(by_size.items()):
