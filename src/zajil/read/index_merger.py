@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from zajil.core.ids import AccountId
+from zajil.message.word_blocks import Block
 from zajil.store.engine.open import Store
-from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.text_merge import (
     LoadedSegment,
     Replacement,
@@ -23,20 +23,24 @@ from zajil.store.mail.text_merge import (
     replace_segments,
 )
 
-Find = Callable[[Snapshot, AccountId], list[int]]
 
-
-async def merge_account(store: Store, account_id: AccountId) -> None:
-    """Merge segments of an account as long as there are too many.
+async def merge_accounts(store: Store, account_ids: Sequence[AccountId]) -> None:
+    """Merge segments of accounts as long as there are too many, those of some at the same time.
 
     Raises:
         StoreUnavailable: it is tried again when the next message is indexed.
     """
-    is_more = True
-    while is_more:
-        loaded, is_more = await store.read(lambda conn: load_mergeable(conn, account_id))
-        if not loaded or not await _merge(store, account_id, loaded):
-            return
+    for start in range(0, len(account_ids), _AT_ONCE):
+        some = account_ids[start : start + _AT_ONCE]
+        while some:
+            found = await store.read(lambda conn: load_mergeable(conn, some))  # noqa: B023
+            new = [await _merged(one.account_id, one.segments) for one in found]
+            done = await asyncio.gather(*[store.write(replace_segments, one) for one in new])
+            some = [
+                one.account_id
+                for one, is_done in zip(found, done, strict=True)
+                if is_done and one.is_more
+            ]
 
 
 async def clean_account(store: Store, account_id: AccountId) -> None:
@@ -47,8 +51,9 @@ async def clean_account(store: Store, account_id: AccountId) -> None:
     """
     for one in await store.read(lambda conn: find_stale(conn, account_id)):
         loaded = await store.read(lambda conn: load_segments(conn, [one]))  # noqa: B023
-        await _merge(store, account_id, loaded)
-    await merge_account(store, account_id)
+        # Somebody else may have merged it meanwhile.
+        await store.write(replace_segments, await _merged(account_id, loaded))
+    await merge_accounts(store, [account_id])
 
 
 def merge_account_now(store: Store, account_id: AccountId) -> None:
@@ -64,16 +69,18 @@ def merge_account_now(store: Store, account_id: AccountId) -> None:
             return
 
 
-async def _merge(store: Store, account_id: AccountId, loaded: Sequence[LoadedSegment]) -> bool:
-    """Return whether it was done: somebody else may have merged them meanwhile."""
+async def _merged(account_id: AccountId, loaded: Sequence[LoadedSegment]) -> Replacement:
     merged = merge_segments(loaded)
-    blocks = []
+    blocks: list[Block] = []
     while True:
         began = time.monotonic()
         block = await asyncio.to_thread(next, merged, None)
         if block is None:
-            break
+            return Replacement(account_id, loaded, blocks)
         blocks.append(block)
         # Half of the time belongs to the others of this process.
         await asyncio.sleep(time.monotonic() - began)
-    return await store.write(replace_segments, Replacement(account_id, loaded, blocks))
+
+
+_AT_ONCE = 4
+"""Accounts whose segments are merged at the same time: those of one may take 4 MB of memory."""

@@ -27,7 +27,7 @@ from zajil.message.parse import parse_message
 from zajil.message.summary import Summary, faulty_summary, summarize, thread_keys
 from zajil.message.view import MessageView
 from zajil.net.logger import get_logger
-from zajil.read.index_merger import clean_account, merge_account, merge_account_now
+from zajil.read.index_merger import clean_account, merge_account_now, merge_accounts
 from zajil.read.index_pace import IndexPace
 from zajil.read.pdf_text import pdf_text
 from zajil.store.engine.dialect import Progress
@@ -139,8 +139,9 @@ class Indexer:
 
     async def _merge(self, indexed: Sequence[WaitingBlob]) -> None:
         ids = [one.blob_id for one in indexed]
-        for account_id in await self._store.read(lambda conn: find_crowded(conn, ids)):
-            await merge_account(self._store, account_id)
+        await merge_accounts(
+            self._store, await self._store.read(lambda conn: find_crowded(conn, ids))
+        )
 
     async def _read_and_write(self, waiting: Sequence[WaitingBlob]) -> None:
         blobs = self._store.blobs

@@ -85,19 +85,41 @@ def find_mergeable(conn: Connection, account_id: AccountId) -> list[int]:
     return _choose(_list_segments(conn, account_id))
 
 
-def load_mergeable(conn: Connection, account_id: AccountId) -> tuple[list[LoadedSegment], bool]:
-    """Read the segments of an account that should be merged now.
+def load_mergeable(conn: Connection, account_ids: Sequence[AccountId]) -> list[Mergeable]:
+    """Read the segments of some accounts that should be merged now, of each account that has any.
 
-    Returns:
-        The segments with all their words, and whether others should be merged after them.
+    As many statements for several accounts as for one.
     """
-    every = _list_segments(conn, account_id)
-    chosen = set(_choose(every))
-    if not chosen:
-        return [], False
-    total = sum(one.messages for one in every if one.segment_id in chosen)
-    rest = [one for one in every if one.segment_id not in chosen]
-    return load_segments(conn, sorted(chosen)), bool(_choose([*rest, Segment(0, total)]))
+    query = (
+        sa.select(text_segment.c.account_id, text_segment.c.id, text_segment.c.messages)
+        .where(text_segment.c.account_id.in_(account_ids))
+        .order_by(text_segment.c.id)
+    )
+    every: dict[AccountId, list[Segment]] = defaultdict(list)
+    for row in conn.execute(query):
+        every[row.account_id].append(Segment(row.id, row.messages))
+    chosen = {account_id: set(_choose(segments)) for account_id, segments in every.items()}
+    loaded = {
+        one.segment_id: one for one in load_segments(conn, sorted(set().union(*chosen.values())))
+    }
+    found = []
+    for account_id, ids in chosen.items():
+        if ids:
+            total = sum(one.messages for one in every[account_id] if one.segment_id in ids)
+            rest = [one for one in every[account_id] if one.segment_id not in ids]
+            old = [loaded[one] for one in sorted(ids) if one in loaded]
+            found.append(Mergeable(account_id, old, bool(_choose([*rest, Segment(0, total)]))))
+    return found
+
+
+@value_class(frozen=True, slots=True)
+class Mergeable:
+    """Segments of an account that should be merged."""
+
+    account_id: AccountId
+    segments: Sequence[LoadedSegment]
+    is_more: bool
+    """Whether others should be merged after them."""
 
 
 def _choose(segments: Iterable[Segment]) -> list[int]:
@@ -170,17 +192,19 @@ def replace_segments(tx: Connection, items: Sequence[Replacement]) -> list[bool]
     Returns:
         For each item whether it was done: not if one of the segments was gone.
     """
-    done = []
+    wanted = sorted({one.segment_id for item in items for one in item.old})
+    found: dict[int, AccountId] = {}
+    for some in portions(wanted):
+        there = sa.select(text_segment.c.id, text_segment.c.account_id)
+        there = there.where(text_segment.c.id.in_(some)).order_by(text_segment.c.id)
+        found.update((row.id, row.account_id) for row in tx.execute(there.with_for_update()))
+    done, gone, new = [], set[int](), list[NewSegment]()
     for item in items:
-        ids = [one.segment_id for one in item.old]
-        there = sa.select(text_segment.c.id).where(
-            text_segment.c.id.in_(ids), text_segment.c.account_id == item.account_id
-        )
-        found = tx.scalars(there.order_by(text_segment.c.id).with_for_update()).all()
-        done.append(len(found) == len(ids))
+        ids = {one.segment_id for one in item.old}
+        done.append(not ids & gone and all(found.get(one) == item.account_id for one in ids))
         if not done[-1]:
             continue
-        delete_segments(tx, ids)
+        gone |= ids
         kept = [
             blob_id
             for one in item.old
@@ -188,7 +212,9 @@ def replace_segments(tx: Connection, items: Sequence[Replacement]) -> list[bool]
             if is_kept
         ]
         if kept and item.blocks:
-            insert_segments(tx, [NewSegment(item.account_id, kept, item.blocks)])
+            new.append(NewSegment(item.account_id, kept, item.blocks))
+    delete_segments(tx, sorted(gone))
+    insert_segments(tx, new)
     return done
 
 
