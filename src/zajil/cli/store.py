@@ -10,7 +10,7 @@ import typer
 
 from zajil.cli.configured import opened_store, read_configuration
 from zajil.cli.errors import WrongUsage
-from zajil.cli.output import AsJson, print_json, printable, progress_bar, spell_count
+from zajil.cli.output import AsJson, print_json, printable, progress_bar, spell_count, spell_size
 from zajil.cli.upgrade import run
 from zajil.core.errors import NOT_DONE
 
@@ -59,6 +59,14 @@ def check(
     quick: Annotated[
         bool, typer.Option("--quick", help="Do not read the bytes of the messages.")
     ] = False,
+    contents: Annotated[
+        bool,
+        typer.Option(
+            "--contents",
+            help="Read the bytes of messages in S3 too. Otherwise only their names and sizes are "
+            "compared.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check the store: damaged or missing content, wrong counts, orphans, summaries, the index.
@@ -76,7 +84,7 @@ def check(
     configuration = read_configuration(context)
     with opened_store(context) as store:
         facts = describe_store(store, configuration)
-        options = StoreCheckOptions(repairs=repair, is_quick=quick)
+        options = StoreCheckOptions(repairs=repair, is_quick=quick, reads_objects=contents)
         stage = partial(progress_bar, quiet=as_json)
         report = check_store(store, configuration, SystemClock(), options, stage)
     left = report.left
@@ -89,6 +97,7 @@ def check(
                 "ok": not left,
                 "messages_read": report.messages,
                 "without_digest": report.undigested,
+                "unused_objects": report.unused_objects,
                 "findings": findings,
                 "repaired": [asdict(m) for m in mended],
             }
@@ -101,6 +110,9 @@ def check(
         for one in left:
             print(printable(f"{one.what}: {one.reason} ({one.kind}); {one.advice}"))
         print(_what_was_read(report))
+        if report.unused_objects:
+            count = spell_count(report.unused_objects, "object")
+            print(f"{count} of deleted messages, which the server will delete")
         print(_verdict({one.kind for one in left}))
     raise typer.Exit(NOT_DONE if left else 0)
 
@@ -122,6 +134,45 @@ def _verdict(kinds: set[str]) -> str:
         if kinds == {"no-space"}
         else "the store is damaged"
     )
+
+
+@store_app.command("move-blobs")
+def move_blobs(
+    context: typer.Context,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="s3|files", help="Where to. Default: where store.blobs says."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move large messages from files to S3 or back, while the server is running.
+
+    Start the server with the new configuration first. Each message is copied and compared with its
+    digest before the copy is used; the old one is deleted ten minutes later. Messages that are
+    there already are encrypted again if the key in store.key_file has changed. Messages in the
+    database stay there. Interrupted, the command can be run again: it moves what is left.
+
+    Exit status: 0 done, 1 some messages were not moved, 2 wrong usage.
+    """
+    from zajil.operations.blob_moves import move_large_messages
+
+    if to not in (None, "s3", "files"):
+        raise WrongUsage("--to takes 's3' or 'files'")
+    configuration = read_configuration(context)
+    with (
+        opened_store(context) as store,
+        progress_bar("moving the messages", quiet=as_json) as progress,
+    ):
+        done = move_large_messages(store, configuration, to, progress)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        print(f"moved {spell_count(done.blobs, 'message')}, {spell_size(done.bytes)}")
+        if done.gone:
+            print(f"{spell_count(done.gone, 'message')} were deleted meanwhile")
+        for sentence in done.failed:
+            print(printable(f"not moved: {sentence}"))
+    raise typer.Exit(NOT_DONE if done.failed else 0)
 
 
 @store_app.command("new-key")

@@ -107,7 +107,7 @@ class StoreS3Options(S3Options):
         None,
         examples=["s3://mail/messages"],
         description="Where older messages are, s3://BUCKET/PREFIX, if store.blobs names another "
-        "place for new ones.",
+        "place for new ones: until `zajil store move-blobs` has moved all of them.",
     )
     timeout_ms: Duration = Field(
         parse_duration("30s"),

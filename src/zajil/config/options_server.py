@@ -105,7 +105,7 @@ class StoreOptions(Options):
         examples=["s3://mail/messages"],
         description="Where new messages above store.inline_limit are stored: 'files' in "
         "server.data_dir, or s3://BUCKET/PREFIX (needs the extra 's3'). Older ones stay where they "
-        "are until they are moved. The prefix must not be used by another "
+        "are until `zajil store move-blobs` moves them. The prefix must not be used by another "
         "store.",
     )
     key_file: Annotated[FilePath | None, NEEDS_RESTART] = Field(

@@ -63,7 +63,17 @@ def find_mistakes(configuration: Configuration, file: Path, now_ms: int) -> list
         *_listeners(configuration, file),
         *network_findings(configuration),
         *size_findings(configuration),
+        *_messages_elsewhere(configuration),
     ]
+
+
+def _messages_elsewhere(configuration: Configuration) -> Iterator[Finding]:
+    if configuration.store.has_s3 or configuration.store.key_file is not None:
+        # Imported here: few configurations need it.
+        from zajil.operations.s3_findings import s3_findings
+
+        with contextlib.suppress(WrongUser), as_server_user(configuration.server.user):
+            yield from s3_findings(configuration)
 
 
 def _listeners(configuration: Configuration, file: Path) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import is_served, make_folder
 from zajil.store.engine.life import create_store
 from zajil.store.engine.migrate import load_alembic
-from zajil.store.engine.open import Store
+from zajil.store.engine.open import ORPHAN_AGE_MS, Store
 from zajil.store.mail.digests import count_undigested
 from zajil.store.people.accounts import list_accounts
 from zajil.store.people.domains import list_domains
@@ -46,6 +46,8 @@ class StoreCheckOptions:
     repairs: bool = False
     is_quick: bool = False
     """The bytes of messages are not read."""
+    reads_objects: bool = False
+    """The bytes of messages in S3 are read, too."""
 
 
 @value_class(frozen=True, slots=True)
@@ -59,6 +61,9 @@ class CheckReport:
     """That were read; copies count as one. ``None``: none were, as it was asked for."""
     undigested: int
     """Messages whose bytes nothing is known of yet."""
+    unused_objects: int | None
+    """Objects in S3 and files that belong to no message and will be deleted; ``None``: it is not
+    known."""
 
 
 @value_class(frozen=True, slots=True)
@@ -116,7 +121,9 @@ def check_store(
     if not options.is_quick and not any(one.kind == "unreadable" for one in found):
         derived = DerivedCheck(store)
         with stage("reading the messages") as progress:
-            contents = check_contents(store, progress, look=derived.look)
+            contents = check_contents(
+                store, progress, look=derived.look, with_objects=options.reads_objects
+            )
         derived.look_at_index()
         found += [*contents.damage, *derived.damage]
     left = found
@@ -129,12 +136,31 @@ def check_store(
         left += contents.damage if contents else ()
     _record(store, clock.now_ms(), left, contents)
     full = _short_space(configuration)
+    unused, foreign = (None, []) if options.is_quick else _unused_objects(store, clock)
     return CheckReport(
-        found=[*found, *full],
-        left=[*left, *full],
+        found=[*found, *full, *foreign],
+        left=[*left, *full, *foreign],
         messages=contents.blobs if contents else None,
         undigested=store.read_now(count_undigested),
+        unused_objects=unused,
     )
+
+
+def _unused_objects(store: Store, clock: Clock) -> tuple[int | None, list[Damage]]:
+    """Count what belongs to no message; or say that the prefix in S3 is another store's."""
+    if not store.blobs.reads_objects:
+        return None, []
+    from zajil.store.blobs.garbage import count_garbage, find_strays
+    from zajil.store.blobs.mark import ForeignPlace
+
+    try:
+        strays = sum(map(len, find_strays(store, clock.now_ms() - ORPHAN_AGE_MS)))
+    except ForeignPlace as error:
+        advice = "give each store a prefix of its own (store.blobs)"
+        return None, [Damage("foreign-place", "the prefix in S3", str(error), advice)]
+    except StoreUnavailable:  # the comparison of the rows says so
+        return None, []
+    return store.read_now(count_garbage) + strays, []
 
 
 def _short_space(configuration: Configuration) -> list[Damage]:

@@ -43,9 +43,8 @@ class DerivedCheck:
 
     def _look(self, conn: Snapshot, ids: Sequence[BlobId], sizes: dict[BlobId, int]) -> None:
         waiting = [WaitingBlob(one, sizes[one], 0) for one in find_indexed(conn, ids)]
-        new = [
-            one for one in read_summaries(conn, self._store.blobs, waiting) if not one.summary.fault
-        ]
+        made = read_summaries(conn, self._store.blobs, waiting, away=[])
+        new = [one for one in made if not one.summary.fault]
         self._wrong |= dict.fromkeys(find_wrong_summaries(conn, new), _SUMMARY)
         missing = find_missing_words(conn, new, self._covered)
         if missing:  # segments are merged while the server runs
@@ -85,6 +84,6 @@ class DerivedCheck:
         for start in range(0, len(ids), BATCH):
             waiting = [WaitingBlob(one, 0, 0) for one in ids[start : start + BATCH]]
             new: tuple[NewSummary, ...] = self._store.read_now(
-                lambda conn: read_summaries(conn, self._store.blobs, waiting)  # noqa: B023
+                lambda conn: read_summaries(conn, self._store.blobs, waiting, away=[])  # noqa: B023
             )
             self._store.write_now(rewrite_summaries, new)

@@ -31,7 +31,7 @@ from zajil.read.index_merger import clean_account, merge_account_now, merge_acco
 from zajil.read.index_pace import IndexPace
 from zajil.read.pdf_text import pdf_text
 from zajil.store.engine.dialect import Progress
-from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.errors import BytesAway, StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.blobs import Blobs, NoSuchBlob
@@ -64,6 +64,7 @@ _BUSY_BATCH = 8
 """The same while mail comes in."""
 _BATCH_BYTES = 4 << 20
 """Bytes of them; a longer message is alone."""
+_MOST_AWAY = 1000
 _ON_DEMAND = 65_536
 """Bytes of a message that is read whole when a list needs it and the indexer was not there yet."""
 _HEAD = 32_768
@@ -80,6 +81,8 @@ class Indexer:
         self._pace = IndexPace()
         self._careful = BATCH
         """Messages that are still noted before they are read."""
+        self._away: set[BlobId] = set()
+        """Messages in S3 that could not be read in this round: later ones do not wait for them."""
         self._log = get_logger()
 
     async def run(self) -> None:
@@ -102,11 +105,15 @@ class Indexer:
             StoreUnavailable: the rest still waits.
         """
         count = 0
+        self._away.clear()
         while True:
-            size = _BUSY_BATCH if self._pace.is_busy else BATCH
+            size = len(self._away) + (_BUSY_BATCH if self._pace.is_busy else BATCH)
             waiting = await self._store.read(lambda conn: find_waiting(conn, size))  # noqa: B023
+            waiting = [one for one in waiting if one.blob_id not in self._away]
             if not waiting:
                 return count
+            if len(self._away) > _MOST_AWAY:
+                raise StoreUnavailable("too many messages cannot be read now")
             for some in _batches(waiting):
                 began = time.monotonic()
                 count += await self._index(some)
@@ -145,8 +152,13 @@ class Indexer:
 
     async def _read_and_write(self, waiting: Sequence[WaitingBlob]) -> None:
         blobs = self._store.blobs
-        new = await self._store.read(lambda conn: read_summaries(conn, blobs, waiting))
+        away: list[WaitingBlob] = []
+        new = await self._store.read(lambda conn: read_summaries(conn, blobs, waiting, away))
         await self._store.write(write_summaries, new)
+        for one in away:
+            self._away.add(one.blob_id)
+            # It was not the message that kept it from being read.
+            await self._store.write(note_tries, ReadingTry(one.blob_id, one.tries))
 
 
 async def index_now(store: Store, account_id: AccountId, waiting: Sequence[WaitingBlob]) -> None:
@@ -193,11 +205,23 @@ def reindex(store: Store, progress: Progress) -> int:
 
 
 def read_summaries(
-    conn: Snapshot, blobs: Blobs, waiting: Iterable[WaitingBlob]
+    conn: Snapshot,
+    blobs: Blobs,
+    waiting: Iterable[WaitingBlob],
+    away: list[WaitingBlob] | None = None,
 ) -> tuple[NewSummary, ...]:
     """Read messages and return their summaries; of one that cannot be read, the reason.
 
-    For a reader thread. Nothing but the death of the program keeps this from returning.
+    For a reader thread.
+
+    Args:
+        conn: a snapshot.
+        blobs: of the store.
+        waiting: which messages.
+        away: takes those whose bytes cannot be read now and perhaps later; they get no summary.
+
+    Raises:
+        BytesAway: there is one of these, and ``away`` is ``None``.
     """
     found: list[NewSummary] = []
     waiting = list(waiting)
@@ -213,6 +237,10 @@ def read_summaries(
                 continue
             with open_blob() as reader:
                 found.append(make_summary(one.blob_id, read_data(reader), pdf_text))
+        except BytesAway:
+            if away is None:
+                raise
+            away.append(one)
         except StoreUnavailable as error:
             found.append(_unreadable(one.blob_id, str(error)))
         except Exception as error:  # a fault of ours must not stop the indexer at this message
@@ -270,7 +298,10 @@ def complete_page(
         if row.size > _ON_DEMAND:
             lines.append((row, _read_head(conn, blobs, row)))
             continue
-        (made,) = read_summaries(conn, blobs, [WaitingBlob(row.blob_id, row.size, 0)])
+        try:
+            (made,) = read_summaries(conn, blobs, [WaitingBlob(row.blob_id, row.size, 0)])
+        except BytesAway as error:
+            made = _unreadable(row.blob_id, str(error))
         lines.append((row, made.summary))
         if not made.summary.fault:
             new.append(made)

@@ -17,6 +17,7 @@ from zajil.net.logger import get_logger
 from zajil.net.peer import Networks
 from zajil.operations.mta_sts import policy_text
 from zajil.operations.openings import Openings
+from zajil.store.engine.errors import BytesAway
 from zajil.web.access import Access
 from zajil.web.account.routes import account_routes
 from zajil.web.admin.routes import admin_routes
@@ -73,7 +74,8 @@ def make_web(services: WebServices) -> Starlette:
         if isinstance(error, Unavailable):
             get_logger().warning("page.unavailable", reason=str(error))
         visitor = await access.visitor_of_error(request, status)
-        return pages.render(visitor, "error.html", status, status=status)
+        is_away = isinstance(error, BytesAway)
+        return pages.render(visitor, "error.html", status, status=status, is_away=is_away)
 
     return Starlette(
         routes=routes,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 20
 _CONNECT_TIMEOUT = timedelta(seconds=5)
+_NOT_IMPLEMENTED = 501
 _STATUS = re.compile(r"status code: (\d{3})( [A-Za-z ]+)?")
 
 
@@ -138,10 +139,11 @@ class Bucket:
             self._put(name, content, "create")
         except self._exists:
             return False
-        except self._unsupported:
-            self.put(name, content)
         except self._errors as error:
-            raise self._failed("write", name, error) from error
+            # OpenStack Swift answers 501 Not Implemented.
+            if not isinstance(error, self._unsupported) and _reason(error)[1] != _NOT_IMPLEMENTED:
+                raise self._failed("write", name, error) from error
+            self.put(name, content)
         return True
 
     def _put(self, name: str, content: bytes | mmap, mode: str) -> None:
@@ -189,6 +191,18 @@ class Bucket:
             return None
         except self._errors as error:
             raise self._failed("read", name, error) from error
+
+    def is_versioned(self, name: str) -> bool:
+        """Return whether an object has a version: old ones of it are kept, also when it is deleted.
+
+        Raises:
+            BucketUnavailable: the service does not say.
+        """
+        try:
+            found = self._obstore.head(self._store, name)
+        except self._errors as error:
+            raise self._failed("read", name, error) from error
+        return found.get("version") not in (None, "", "null")
 
     def list(self, prefix: str = "", after: str | None = None) -> Iterator[ListedObject]:
         """Yield all objects, or those in one folder, a thousand for each request.

@@ -35,14 +35,16 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class Draft:
     """A copy that is being written; the descriptor stays open until ``close``."""
 
-    def __init__(self, path: Path, final: Path, descriptor: int) -> None:
+    def __init__(self, cache: DiskCache, path: Path, final: Path, descriptor: int) -> None:
+        self._cache = cache
         self._path = path
         self._final = final
         self.descriptor = descriptor
 
     def keep(self) -> None:
         """Give it its name; it is complete."""
-        with contextlib.suppress(OSError):
+        # Under the lock, because a look at a folder may miss a file that changes its name.
+        with contextlib.suppress(OSError), self._cache.locked():
             self._path.rename(self._final)
 
     def close(self) -> None:
@@ -88,7 +90,7 @@ class DiskCache:
         path = final.with_name(f"{_DRAFT}{os.getpid()}-{os.urandom(6).hex()}")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._locked() as total:
+            with self.locked() as total:
                 if self._is_short_of_space():
                     self._shrink(total[0] // 2)
                     return None
@@ -97,7 +99,7 @@ class DiskCache:
                 final.parent.mkdir(mode=0o700, exist_ok=True)
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 descriptor = os.open(path, flags, 0o600)
-                draft = Draft(path, final, descriptor)
+                draft = Draft(self, path, final, descriptor)
                 try:
                     # Others that look how much there is see all of it from now on.
                     os.truncate(descriptor, size)
@@ -116,6 +118,12 @@ class DiskCache:
 
     def size(self) -> int:
         """Return the bytes of all copies."""
+        if not self._folder.exists():
+            return 0
+        with self.locked():
+            return self._count()
+
+    def _count(self) -> int:
         return sum(size for _, size, _ in self._copies())
 
     def remove_stale(self) -> None:
@@ -142,8 +150,12 @@ class DiskCache:
         return False
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[list[int]]:
-        """Hold the lock of the folder; give the bytes of all copies, to be changed."""
+    def locked(self) -> Iterator[list[int]]:
+        """Hold the lock of the folder; give the bytes of all copies, to be changed.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(self._folder / _SIZE_FILE, flags, 0o600)
         try:
@@ -151,7 +163,7 @@ class DiskCache:
             text = os.pread(descriptor, 32, 0)
             # Never too low: it counts what somebody is about to write, and what was removed
             # meanwhile. It is counted anew whenever the limit seems to be reached.
-            total = [int(text) if text.isdigit() else self.size()]
+            total = [int(text) if text.isdigit() else self._count()]
             yield total
             os.pwrite(descriptor, b"%020d" % total[0], 0)
         finally:

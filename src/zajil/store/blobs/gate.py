@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from zajil.store.blobs.bucket import BucketUnavailable
-from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.errors import BytesAway
 
 REST_SECONDS = 5.0
 """How long all are refused after a failure."""
@@ -56,7 +56,7 @@ class Gate:
         """Pass, and run the request in the block.
 
         Raises:
-            StoreUnavailable: not now.
+            BytesAway: not now.
         """
         number, is_trial = self._enter()
         failed: BucketUnavailable | None = None
@@ -75,7 +75,7 @@ class Gate:
             while not is_trial and len(self._running) >= self._places:
                 now = self._now()
                 if now >= end or now - min(self._running.values()) > self._hang:
-                    raise StoreUnavailable("S3 does not answer: too many requests are waiting")
+                    raise BytesAway("S3 does not answer: too many requests are waiting")
                 self._changed.wait(0.1)
                 is_trial = self._look()
             self._count += 1
@@ -88,7 +88,7 @@ class Gate:
         if self._resting_until is None:
             return False
         if self._is_trying or self._now() < self._resting_until:
-            raise StoreUnavailable(f"S3 failed some seconds ago: {self._reason}")
+            raise BytesAway(f"S3 failed some seconds ago: {self._reason}")
         return True
 
     def _leave(self, number: int, is_trial: bool, failed: BucketUnavailable | None) -> None:

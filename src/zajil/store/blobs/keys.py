@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from zajil.store.blobs.location import Location
-from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.errors import BytesAway, StoreUnavailable
 
 KEY_BYTES = 32
 
@@ -62,7 +62,7 @@ def find_key(keys: StoreKeys | None, place: Location) -> bytes:
     wanted = place.key_id or ""
     key = None if keys is None else keys.find(wanted)
     if key is None:
-        raise StoreUnavailable(
+        raise BytesAway(
             f"message {place.blob_id} is encrypted with key {wanted}, which is not in "
             "store.key_file"
         )

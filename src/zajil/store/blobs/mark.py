@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.config.options_server import StoreOptions
 from zajil.core.value_class import value_class
 from zajil.store.blobs.bucket import Bucket, BucketUnavailable, MissingObject
 from zajil.store.engine.errors import StoreUnavailable
@@ -53,6 +54,17 @@ def remember_mark(tx: Connection, items: Sequence[NewMark]) -> list[str]:
 def new_mark(place: str) -> NewMark:
     """Make a mark for a prefix."""
     return NewMark(place, secrets.token_hex(16))
+
+
+def remember_place(store: Store, options: StoreOptions) -> None:
+    """Remember that a server was started with a prefix, and give it a mark; S3 is not asked.
+
+    Raises:
+        StoreUnavailable: the database cannot be written.
+    """
+    place = options.s3_place
+    if place is not None and store.read_now(lambda conn: load_mark(conn, place)) is None:
+        store.write_now(remember_mark, new_mark(place))
 
 
 def require_free_place(bucket: Bucket) -> None:

@@ -29,7 +29,7 @@ from zajil.store.blobs.gate import Gate
 from zajil.store.blobs.keys import StoreKeys, find_key
 from zajil.store.blobs.location import NONCE_SIZE, Location, object_location, parse_location
 from zajil.store.blobs.seal import SealedReader, seal, sealed_size
-from zajil.store.engine.errors import StoreUnavailable, disk_error
+from zajil.store.engine.errors import BytesAway, StoreUnavailable, disk_error
 from zajil.store.engine.spill import write_whole
 from zajil.store.mail.blob_reader import BlobReader, digest_of
 
@@ -324,5 +324,7 @@ def _fill(descriptor: int, content: Iterable[bytes], stored: int) -> None:
 def _told() -> Iterator[None]:
     try:
         yield
-    except (MissingObject, BucketUnavailable) as error:
+    except MissingObject as error:
         raise StoreUnavailable(str(error)) from error
+    except BucketUnavailable as error:
+        raise BytesAway(str(error)) from error

@@ -21,6 +21,10 @@ class StoreUnavailable(StoreError):
     """The store cannot be opened or written now; the text is one sentence for an operator."""
 
 
+class BytesAway(StoreUnavailable):
+    """The bytes of a message are elsewhere, and cannot be read now; its row and others can."""
+
+
 class NoStore(StoreUnavailable):
     """There is no store where the configuration says, or what is there is not one of ours."""
 

@@ -20,6 +20,7 @@ from zajil.core.clock import Clock
 from zajil.core.ids import NodeId
 from zajil.core.units import format_size
 from zajil.core.value_class import value_class
+from zajil.store.blobs.mark import remember_place
 from zajil.store.blobs.opening import open_cache
 from zajil.store.blobs.used_keys import require_keys
 from zajil.store.engine.dialect import Dialect, Progress
@@ -159,6 +160,7 @@ def prepare_store(
     store = open_store(options, data_dir, clock=clock, random=os.urandom)
     try:
         require_keys(store)
+        remember_place(store, options)
         open_cache(options, data_dir, store.require_space).remove_stale()
         store.sweep()
         # No worker of this node lives, because its lock is ours: what they held is free. Else mail

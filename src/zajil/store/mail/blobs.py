@@ -26,7 +26,7 @@ from zajil.message.source import Source, size_of
 from zajil.store.blobs.files import BlobFiles
 from zajil.store.blobs.keys import StoreKeys
 from zajil.store.blobs.location import OBJECT, parse_location
-from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.errors import BytesAway
 from zajil.store.engine.spill import Spill, SpillFile
 from zajil.store.mail.blob_reader import BegunReader, BlobReader
 from zajil.store.schema import blob
@@ -103,7 +103,7 @@ class Blobs:
         """
         if self._objects is None:
             if self._make_objects is None:
-                raise StoreUnavailable(
+                raise BytesAway(
                     "the message is in S3, and neither store.blobs nor store.s3.place says where"
                 )
             self._objects = self._make_objects()
@@ -285,6 +285,7 @@ class Blobs:
 
         Raises:
             StoreUnavailable: it cannot be read.
+            BytesAway: it cannot be read now.
         """
         place = parse_location(location)
         if place.is_object:

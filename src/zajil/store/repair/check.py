@@ -16,6 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.service import QUEUED
+from zajil.store.blobs.holdings import find_wrong_objects
+from zajil.store.blobs.location import OBJECT, parse_location
+from zajil.store.blobs.moving import count_places
+from zajil.store.blobs.seal import sealed_size
+from zajil.store.blobs.used_keys import missing_keys
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import ORPHAN_AGE_MS, Store
@@ -76,12 +81,13 @@ def find_damage(
         found += _look(store, partial(_apply, rule))
         done += 1
         progress(done, total)
-    for damage in _files(store):
+    for damage in (*_files(store), *([] if is_light else _objects(store))):
         if isinstance(damage, Damage):
             found.append(damage)
         else:
             done += 1
             progress(min(done, total), total)
+    found += [] if is_light else _keys(store)
     orphans = [] if is_light else store.orphans(_age(is_served=is_served))
     found += [
         Damage("orphan", f"file blobs/{name}", "no row of the store names it", REPAIR, True)
@@ -139,7 +145,9 @@ def _files(store: Store) -> Iterator[Damage | None]:
             return
         last = rows[-1].id
         for row in rows:
-            reason = _file_fault(store.blobs.files.folder / row.location, row.size)
+            is_plain = parse_location(row.location).key_id is None
+            size = row.size if is_plain else sealed_size(row.size)
+            reason = _file_fault(store.blobs.files.folder / row.location, size)
             if reason is None:
                 continue
             # A message that was deleted meanwhile took its file along.
@@ -148,6 +156,39 @@ def _files(store: Store) -> Iterator[Damage | None]:
                 kind = "missing-blob" if "missing" in reason else "wrong-size"
                 yield Damage(kind, names, reason, RESTORE)
         yield None
+
+
+def _objects(store: Store) -> Iterator[Damage | None]:
+    """Return what is wrong with objects in S3; ``None`` after each portion."""
+    if store.read_now(count_places)[1] == 0:
+        return
+    try:
+        yield from _objects_compared(store)
+    except StoreUnavailable as error:
+        yield Damage("unreachable", "the messages in S3", str(error), CHECK_AGAIN)
+
+
+def _objects_compared(store: Store) -> Iterator[Damage | None]:
+    waiting: list[None] = []
+    for wrong in find_wrong_objects(store, lambda: waiting.append(None)):
+        yield from waiting
+        waiting.clear()
+        names = store.read_now(partial(name_blob, blob_id=wrong.blob_id))
+        if names is not None:
+            kind = "missing-blob" if wrong.is_missing else "wrong-size"
+            yield Damage(kind, names, wrong.reason, RESTORE)
+
+
+def _keys(store: Store) -> list[Damage]:
+    return [
+        Damage(
+            "missing-key",
+            f"key {one}",
+            "messages are encrypted with it, and store.key_file does not contain it",
+            "put the copy of the key there, in a line of its own",
+        )
+        for one in missing_keys(store)
+    ]
 
 
 def _portion(conn: Connection, *, after: str) -> Sequence[Any]:
@@ -226,5 +267,7 @@ def _repair_index(tx: Connection) -> None:
     tx.execute(sa.delete(text_block).where(no_segment))
 
 
-_FILES = sa.select(blob.c.id, blob.c.size, blob.c.location).where(blob.c.location.is_not(None))
-_COUNT_FILES = sa.select(sa.func.count()).select_from(blob).where(blob.c.location.is_not(None))
+_IN_FILE = sa.not_(blob.c.location.startswith(OBJECT))  # false where it is null, too
+_FILES = sa.select(blob.c.id, blob.c.size, blob.c.location).where(_IN_FILE)
+_COUNT_FILES = sa.select(sa.func.count()).select_from(blob).where(_IN_FILE)
+CHECK_AGAIN = "check again when S3 answers"

@@ -3,6 +3,8 @@
 Laws:
 - A blob belongs to one of seven parts for ever, by its id: so each is read once a week; after some
   nights without a server the part that was read the longest time ago comes first.
+- Messages in S3 are read only if that is asked for: their service keeps them whole, and to download
+  a seventh of them each night costs money.
 - What cannot be compared says nothing: a blob without a digest, or whose file is missing, which
   ``check.find_damage`` tells.
 """
@@ -18,6 +20,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import BlobId
 from zajil.core.value_class import value_class
+from zajil.store.blobs.location import OBJECT
 from zajil.store.engine.check_results import PARTS, CheckResult
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
@@ -62,6 +65,7 @@ def check_contents(
     part: int | None = None,
     also: Sequence[str] = (),
     look: Callable[[Sequence[ReadBlob]], None] = lambda some: None,
+    with_objects: bool = False,
 ) -> Contents:
     """Read the bytes of messages and compare them with their digests.
 
@@ -71,16 +75,19 @@ def check_contents(
         part: only this part; ``None``: all.
         also: ids of further blobs.
         look: called with those that are right, some at a time.
+        with_objects: also messages in S3, which takes as long as to download them.
 
     Raises:
         StoreUnavailable: the store cannot be read.
     """
-    total = store.read_now(lambda conn: conn.scalar(_COUNT)) or 0
+    which = sa.true() if with_objects else _HERE
+    count = sa.select(sa.func.count()).select_from(blob).where(which)
+    total = store.read_now(lambda conn: conn.scalar(count)) or 0
     wanted, done = set(also), 0
     blobs = size = 0
     damage: list[Damage] = []
     ids: list[BlobId] = []
-    for rows in _portions(store):
+    for rows in _portions(store, which):
         mine = [one for one in rows if part is None or part_of(one[0]) == part or one[0] in wanted]
         for batch in _batches(mine):
             right, wrong = _check(store, [blob_id for blob_id, _ in batch])
@@ -94,10 +101,12 @@ def check_contents(
     return Contents(blobs, size, tuple(damage), tuple(ids))
 
 
-def _portions(store: Store) -> Iterator[Sequence[tuple[BlobId, int]]]:
+def _portions(
+    store: Store, which: sa.ColumnElement[bool]
+) -> Iterator[Sequence[tuple[BlobId, int]]]:
     last = ""
     while True:
-        query = sa.select(blob.c.id, blob.c.size).where(blob.c.id > last)
+        query = sa.select(blob.c.id, blob.c.size).where(blob.c.id > last, which)
         query = query.order_by(blob.c.id).limit(_IDS)
         rows = store.read_now(lambda conn: conn.execute(query).all())  # noqa: B023
         if not rows:
@@ -197,4 +206,5 @@ def results_of(contents: Contents, at_ms: int) -> tuple[CheckResult, ...]:
     )
 
 
-_COUNT = sa.select(sa.func.count()).select_from(blob)
+_HERE = sa.or_(blob.c.location.is_(None), sa.not_(blob.c.location.startswith(OBJECT)))
+"""What is not in S3."""

@@ -55,7 +55,8 @@ class Damage:
 
     kind: str
     """For programs: missing-blob, wrong-size, wrong-count, orphan, unreadable,
-    no-space, wrong-bytes, wrong-value, wrong-summary, wrong-words."""
+    no-space, wrong-bytes, wrong-value, wrong-summary, wrong-words, unreachable, missing-key,
+    foreign-place."""
     what: str
     """Names the row or the file."""
     reason: str
