@@ -27,6 +27,7 @@ from zajil.store.engine.nodes import (
     NodeRow,
     NodeState,
     Silence,
+    _insert,
     drain_nodes,
     find_node,
     forget_nodes,
@@ -102,6 +103,21 @@ def take_over(observer: Store, node_id: NodeId) -> Freed | None:
     epoch = observer.standing.declare_gone(seen)
     assert epoch == seen.epoch + 1
     return observer.standing.clear(node_id, epoch)
+
+
+def test_nobody_is_alerted_of_a_node_that_starts_for_the_first_time(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """Its row is there before it has served."""
+    store = open_test_store(postgres_url, tmp_path / "one")
+    with store._dialect.writer.begin() as conn:
+        _insert(conn, store._dialect, NodeId("starts"))
+
+    async def run() -> None:
+        async with running(store):
+            assert not await find_ill_nodes(store)
+
+    asyncio.run(run())
 
 
 def test_what_a_node_held_is_free_when_it_is_gone(postgres_url: str, tmp_path: Path) -> None:

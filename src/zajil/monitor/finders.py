@@ -121,7 +121,8 @@ async def find_ill_nodes(store: Store) -> Found:
     found = []
     for row in await store.read(list_nodes):
         facts: dict[str, Fact] = {"host": row.host}
-        if row.state is NodeState.GONE:
+        # A node without a version starts for the first time.
+        if row.state is NodeState.GONE and row.version:
             found.append(AlertCondition(AlertKind.NODE, row.node_id, facts))
         elif row.state in ALIVE and abs(row.skew_ms) > _MOST_SKEW_MS:
             facts["skew_age"] = abs(row.skew_ms)
