@@ -38,8 +38,8 @@ async def wait_for_queue(world: FaultWorld) -> list[str]:
 
 async def account(world: FaultWorld, ledger: Ledger, faults: Sequence[Fault]) -> list[str]:
     """Return everything that is wrong."""
+    contents = {login: await _contents(world, ledger, login) for login in ACCOUNTS}
     wrong = list(ledger.faults)
-    contents = {login: await _contents(world, login) for login in ACCOUNTS}
     wrong += _local_mails(ledger, contents)
     wrong += _remote_mails(world, ledger, faults)
     wrong += _kept_messages(ledger, contents)
@@ -73,7 +73,7 @@ async def followers_agree(followers: Sequence[Follower]) -> list[str]:
     return wrong
 
 
-async def _contents(world: FaultWorld, login: str) -> dict[str, Counter[str]]:
+async def _contents(world: FaultWorld, ledger: Ledger, login: str) -> dict[str, Counter[str]]:
     """Return how often each token is in each mailbox of an account."""
     client = await any_node(world, login, world.chance).connect()
     found: dict[str, Counter[str]] = {}
@@ -89,12 +89,15 @@ async def _contents(world: FaultWorld, login: str) -> dict[str, Counter[str]]:
             uids = [match[1] for one in bodies if (match := _UID.search(one))]
             if len(set(uids)) != len(uids):
                 raise AssertionError(f"a UID is twice in {login}/{name}")
-            found[name] = Counter(
+            tokens = [
                 match[1].decode()
                 for one in bodies
                 for literal in literals(one)
                 if (match := _SUBJECT.search(literal))
-            )
+            ]
+            found[name] = Counter(tokens)
+            for uid, token in zip(uids, tokens, strict=True):
+                ledger.names(f"{login}/{name}", int(uid), token)
     finally:
         await client.close()
     return found

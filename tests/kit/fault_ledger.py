@@ -65,6 +65,8 @@ class Ledger:
     """What a client was told and must not be told."""
     growing: Growing = field(default_factory=Growing)
     """UIDNEXT, MODSEQ and UIDVALIDITY of mailboxes."""
+    uids: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Tokens by mailbox and UID: a UID names one message for ever, also one that is gone."""
     answers: dict[str, int] = field(default_factory=dict)
     """How often each answer other than a promise came."""
 
@@ -77,3 +79,9 @@ class Ledger:
         """Check a number of a mailbox that only grows; ``Growing.told`` says how."""
         if wrong := self.growing.told(f"{what} of {mailbox}", asked, value):
             self.faults.append(wrong)
+
+    def names(self, mailbox: str, uid: int, token: str) -> None:
+        """Check that a UID never named another message."""
+        known = self.uids.setdefault((mailbox, uid), token)
+        if known != token:
+            self.faults.append(f"UID {uid} of {mailbox} names {known} and {token}")

@@ -1,12 +1,15 @@
 """``zajil`` with one more chore, which notes when it runs: ``python fault_node.py FILE ARGS...``.
 
-The clock of the notes is one for all processes of this machine.
+The clock of the notes is one for all processes of this machine. SIGUSR1 makes a process write to
+its log where its threads are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -47,5 +50,6 @@ def _watch(file: str) -> None:
 
 
 if __name__ == "__main__":
+    faulthandler.register(signal.SIGUSR1)
     _watch(sys.argv[1])
     main(sys.argv[2:])

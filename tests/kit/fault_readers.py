@@ -17,6 +17,7 @@ from kit.imap_cache import CachingClient, Law
 _SECONDS = 60.0
 _FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "work", "later")
 _LOSSES = (OSError, EOFError, TimeoutError, asyncio.IncompleteReadError)
+_GIVEN = re.compile(rb"\[(?:APPENDUID \d+|COPYUID \d+ \d+) (\d+)\]")
 _STATUS = re.compile(rb"UIDNEXT (\d+) UIDVALIDITY (\d+) HIGHESTMODSEQ (\d+)")
 
 
@@ -245,9 +246,17 @@ class Keeper:
             answer = await client.append("work", text)
         if b" OK " in answer:
             message.outcome, message.place = Outcome.DONE, "work"
+            self._note_uid("work", [answer], message)
         else:
             message.outcome = Outcome.REFUSED
             _require_ok(answer, "APPEND")
+
+    def _note_uid(self, mailbox: str, lines: list[bytes], message: KeptMessage) -> None:
+        found = next((match for line in lines if (match := _GIVEN.search(line))), None)
+        if found is None:
+            self._ledger.faults.append(f"{mailbox} of {self.login}: no UID in {lines}")
+        else:
+            self._ledger.names(f"{self.login}/{mailbox}", int(found[1]), message.token)
 
     async def _uid(self, client: ImapClient, message: KeptMessage) -> int:
         lines = await client.command(f"UID SEARCH SUBJECT {message.token}")
@@ -274,15 +283,17 @@ class Keeper:
     async def _copy(self, client: ImapClient, message: KeptMessage) -> None:
         uid = await self._uid(client, message)
         message.most_copies += 1
-        line = (await client.command(f"UID COPY {uid} copies"))[-1]
-        _require_ok(line, "COPY")
+        lines = await client.command(f"UID COPY {uid} copies")
+        _require_ok(lines[-1], "COPY")
+        self._note_uid("copies", lines, message)
         message.copies += 1
 
     async def _move(self, client: ImapClient, message: KeptMessage) -> None:
         uid = await self._uid(client, message)
         message.may_be = "moved"
-        line = (await client.command(f"UID MOVE {uid} moved"))[-1]
-        _require_ok(line, "MOVE")
+        lines = await client.command(f"UID MOVE {uid} moved")
+        _require_ok(lines[-1], "MOVE")
+        self._note_uid("moved", lines, message)
         message.place, message.may_be = "moved", ""
 
     async def _look(self, client: ImapClient, name: str) -> None:

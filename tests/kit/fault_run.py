@@ -21,6 +21,8 @@ from kit.fault_world import FaultNode, FaultWorld, fault_world
 from kit.imap_cache import Law
 
 _RECOVERY_SECONDS = 120.0
+_LONG_SECONDS = 15.0
+"""Who recovers no sooner has to say where its threads are."""
 _TRACEBACK = re.compile(r"^.* error .*$|^\w*(?:Error|Exception)\b.*$", re.MULTILINE)
 
 
@@ -189,10 +191,14 @@ async def _do_faults(
 async def _recovers(probe: Sender, node: FaultNode) -> float | None:
     """Wait until a node accepts a mail; return the seconds, ``None``: it does not."""
     begun = time.monotonic()
-    while time.monotonic() < begun + _RECOVERY_SECONDS:
-        if await probe.send_one(node):
-            return time.monotonic() - begun
-        await asyncio.sleep(0.2)
+    curious = asyncio.get_running_loop().call_later(_LONG_SECONDS, node.tell_where)
+    try:
+        while time.monotonic() < begun + _RECOVERY_SECONDS:
+            if await probe.send_one(node):
+                return time.monotonic() - begun
+            await asyncio.sleep(0.2)
+    finally:
+        curious.cancel()
     return None
 
 

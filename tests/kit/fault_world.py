@@ -108,6 +108,10 @@ class FaultNode:
         self._signal(signal.SIGCONT)
         self.is_frozen = False
 
+    def tell_where(self) -> None:
+        """Have all of its processes write to the log where their threads are."""
+        self._signal(signal.SIGUSR1)
+
     async def end(self) -> int:
         """End it in order; give its exit status."""
         if self.process is None:
