@@ -7,6 +7,9 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
 
 from kit.courier import Courier, courier
 from zajil.accept.own_mail import OwnMailer
@@ -22,6 +25,7 @@ from zajil.deliver.outgoing_mail import (
     group_leased,
 )
 from zajil.deliver.result_writer import ResultWriter
+from zajil.store.engine.errors import GONE, NodeGone
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import Append
 from zajil.store.queue.queue import Claim, claim
@@ -96,6 +100,28 @@ def test_a_single_result_is_written_soon(store: Store) -> None:
             await setup.written.wait()
             assert setup.writer.unwritten == 0
             assert await setup.courier.states(setup.mail_ids[0]) == [("delivered", "250 ok")]
+
+    asyncio.run(run())
+
+
+def test_a_node_whose_work_others_took_does_not_wait_for_its_results(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker ends at once and is replaced: nothing that it writes would be taken."""
+
+    async def run() -> None:
+        async with attempted(store, 1) as setup:
+            asked = []
+
+            async def gone(*_: object) -> None:
+                asked.append(1)
+                raise NodeGone(GONE)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(setup.writer, "store", SimpleNamespace(write=gone))
+                setup.take(setup.attempted[0])
+                await setup.writer.finish()
+            assert (len(asked), setup.writer.unwritten) == (1, 0)
 
     asyncio.run(run())
 

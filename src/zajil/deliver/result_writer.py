@@ -24,7 +24,7 @@ from zajil.deliver.bounce import Bouncer
 from zajil.deliver.outgoing_mail import Outgoing, RecipientResult, deferred
 from zajil.deliver.schedule import next_try_ms
 from zajil.net.logger import get_logger
-from zajil.store.engine.errors import StoreError
+from zajil.store.engine.errors import NodeGone, StoreError
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.intake import Intake
@@ -39,7 +39,7 @@ _WAITS_SECONDS = (0.5, 1, 2, 5, 10, 20, 40)
 
 
 class GivenUp(InternalError):
-    """We stop, and the store is still away."""
+    """We stop, and the store is still away; or it is other nodes' work now."""
 
 
 _Result = tuple[Settlement, Sequence[Pair]]
@@ -236,11 +236,13 @@ class ResultWriter:
         """Ask the store until it answers.
 
         Raises:
-            GivenUp: we stop.
+            GivenUp: we stop, or other nodes took over what we do.
         """
         for count, seconds in enumerate(chain(_WAITS_SECONDS, repeat(_WAITS_SECONDS[-1]))):
             try:
                 return await ask()
+            except NodeGone as error:  # for ever: the worker ends, and must not wait for us
+                raise GivenUp(str(error)) from error
             except StoreError as error:
                 if self.stopping and count >= len(_WAITS_SECONDS):
                     raise GivenUp(str(error)) from error
