@@ -25,6 +25,7 @@ from kit.odd_imap_server import Odd
 from kit.odd_imap_server import serving as serving_imap
 from kit.operator_world import World, served
 from kit.reports import REPORT, TLS_REPORT
+from kit.store import PostgresServer
 from zajil.certificates.host_key import make_host_key
 from zajil.config.load import load_configuration
 from zajil.net.system import SystemClock
@@ -176,6 +177,36 @@ def letters(world: World, run: Run, stack: ExitStack) -> None:
         report = replace(REPORT, report_id=f"r{number}@mx.south.test", policy=policy)
         (world.home / name).write_bytes(gzip.compress(write_report(report)))
     assert run("dmarc", "reports", "import", "old.xml.gz")[0] == 0
+
+
+def moved_to_postgresql(world: World, run: Run, stack: ExitStack) -> None:
+    """The server runs on a database in PostgreSQL; no message is too large for a row."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    url = PostgresServer(folder / "postgres").new_url()
+    world.set({"store": {"url": url}, "limits": {"message_size": "256KiB"}})
+    assert run("store", "create")[0] == 0
+    stack.enter_context(served(world))
+
+
+def second_node(world: World, run: Run, stack: ExitStack) -> None:
+    """A second server has the same configuration, and a data folder of its own."""
+    folder = world.folder / "second" / "mail"
+    shutil.copytree(world.configuration.parent, folder, ignore=shutil.ignore_patterns("data"))
+    (folder / "data").mkdir(mode=0o700)
+    other = replace(world, folder=folder.parent)
+    other.set({"server": {"data_dir": str(folder / "data")}})
+    stack.enter_context(stack_of_second := ExitStack())
+    stack_of_second.enter_context(served(other))
+    world.fill["mx2.example.org"] = (folder / "data" / "node.id").read_text().strip()
+    _SECOND.append(stack_of_second)
+
+
+def without_second_node(world: World, run: Run, stack: ExitStack) -> None:
+    """It has stopped."""
+    _SECOND.pop().close()
+
+
+_SECOND: list[ExitStack] = []
 
 
 def lists_of_people(world: World, run: Run, stack: ExitStack) -> None:

@@ -371,10 +371,15 @@ PAGES: dict[str, Page] = {
         },
     ),
     "nodes": Page(
+        prepare=scenes.moved_to_postgresql,
         expected={
-            "zajil node list": Expected(says=("there is no list of nodes",)),
-            "zajil node drain --wait": Expected(status=1, says=("no list of nodes",)),
-            "zajil node forget mx2.example.org": Expected(status=1, says=("no list of nodes",)),
+            "zajil node list": Expected(
+                before=scenes.second_node, says=(r"NODE +HOST", r"(?s) active .* active ")
+            ),
+            "zajil node drain --wait": Expected(says=("is drained: stop its server",)),
+            "zajil node forget mx2.example.org": Expected(
+                before=scenes.without_second_node, says=("forgot the node",)
+            ),
         },
     ),
     "upgrade": Page(

@@ -251,7 +251,7 @@ from zajil.store.engine import open as opening
 from zajil.net.system import SystemClock
 from kit.store import running, small_store_options
 
-opening.require_current = lambda dialect: None  # a server of the version before opened it
+opening.require_usable = lambda dialect: None  # a server of the version before opened it
 
 async def main():
     options = small_store_options(sys.argv[1])

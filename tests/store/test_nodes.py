@@ -143,6 +143,9 @@ def test_what_a_node_held_is_free_when_it_is_gone(postgres_url: str, tmp_path: P
                 until_ms=1_900_000_000_000,
             )
             assert await one.write(take_maildrops, drop)
+            assert not one.standing.is_sure
+            assert one.standing.ask()
+            await asyncio.to_thread(one.standing.beat, 1, 0)
             assert one.standing.is_sure
 
             assert await asyncio.to_thread(take_over, two, one.node_id) == Freed(1, 1, 1)

@@ -179,6 +179,7 @@ def test_a_store_of_a_newer_version_is_not_touched(
 ) -> None:
     with store._dialect.writer.begin() as conn:
         conn.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        conn.execute(sa.text("UPDATE schema_floor SET floor = '9999'"))
     with pytest.raises(WrongSchema, match=r"schema 9999.*another version of Zajil"):
         open_test_store(store_url, tmp_path / "data")
 

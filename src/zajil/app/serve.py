@@ -114,7 +114,10 @@ def _tell(prepared: Prepared) -> None:
             "another server uses the id of this node, probably because the data folder was copied; "
             "a new id was created"
         )
-    if (upgrade := prepared.upgrade) is not None:
+    upgrade = prepared.upgrade
+    if upgrade is not None and upgrade.waits:
+        log.warning("the upgrade of the store waits for older nodes", nodes=upgrade.waits)
+    if upgrade is not None and upgrade.needed != upgrade.found:
         log.info(
             "upgraded the store",
             from_schema=upgrade.found,

@@ -94,7 +94,7 @@ def _cells(one: ShownNode) -> tuple[str, ...]:
         row.schema,
         _state(one),
         f"{spell_age(row.age_ms)} ago",
-        f"{row.skew_ms / 1000:+.1f} s",
+        f"{round(row.skew_ms / 1000, 1) + 0.0:+.1f} s",
         str(row.workers),
         str(row.sessions),
         str(one.leases),

@@ -64,10 +64,15 @@ def rehearse(
 
 
 def _print_rehearsal(done: Rehearsal, options: list[str]) -> None:
-    if not done.migrations:
+    if not done.migrations and done.found > done.needed:
+        print(f"the store has schema {done.found} of a newer version: nothing to upgrade")
+    elif not done.migrations:
         print(f"the store has schema {done.found}, which this version needs: nothing to upgrade")
     for one in done.migrations:
-        print(f"{one.schema}  {one.seconds:6.1f} s  {_changes(one)}")
+        when = "" if one.is_expansion else "; runs when no node has an older version"
+        print(
+            f"{one.schema}  {one.seconds:6.1f} s  {_changes(one)}{when if done.is_rolling else ''}"
+        )
         print(f"      {one.what}")
     if done.migrations:
         print(
@@ -102,12 +107,13 @@ def _changes(one: RehearsedMigration) -> str:
 def run(context: typer.Context, as_json: AsJson = False) -> None:
     """Upgrade the tables of the store after a new version of Zajil was installed.
 
-    Stop the server first. A SQLite database is copied to the folder before-upgrade in
-    server.data_dir before anything is changed; of a PostgreSQL database create
-    a backup yourself.
+    With SQLite, stop the server first. The database is copied to the folder before-upgrade in
+    server.data_dir before anything is changed; of a PostgreSQL database create a backup yourself.
+    With PostgreSQL, nodes of the version before may be running: what they cannot work with waits
+    until none of them does, and is done by the next start of a server or by this command.
 
     Exit status: 0 done or nothing to do, 1 failed (the server is running, or no space for the
-    copy), 2 wrong usage.
+    copy) or something waits for older nodes, 2 wrong usage.
     """
     from zajil.net.system import SystemClock
     from zajil.operations.upgrade import bring_up_to_date
@@ -119,17 +125,24 @@ def run(context: typer.Context, as_json: AsJson = False) -> None:
         found = {"found": done.found, "needed": done.needed} if done else {}
         print_json(
             {
-                "upgraded": done is not None,
+                "upgraded": done is not None and done.needed != done.found,
                 **found,
                 "copy": str(done.copy) if done and done.copy else None,
+                "waits_for": done.waits if done else "",
             }
         )
     elif done is None:
         print("the store is up to date")
+    elif done.needed == done.found:
+        print(f"the store keeps schema {done.found} for now")
     else:
         print(f"upgraded the store from schema {done.found} to {done.needed}")
         if done.copy is not None:
             print(f"copy of the old store: {done.copy} (remove it when you no longer need it)")
+    if done is not None and done.waits:
+        if not as_json:
+            print(f"the rest waits until these nodes are upgraded or stopped: {done.waits}")
+        raise typer.Exit(NOT_DONE)
 
 
 @upgrade_app.command("undo")

@@ -29,7 +29,7 @@ from zajil.deliver.routes import Routes
 from zajil.deliver.security import Opener, TlsRule, rule_for, waives_tls
 from zajil.deliver.sts_policies import StsPolicies
 from zajil.deliver.tls_watch import TlsWatch, watch_tls
-from zajil.deliver.transaction import Timeouts, send_mail
+from zajil.deliver.transaction import MaySend, Timeouts, send_mail
 from zajil.mailauth.mta_sts import StsPolicy
 from zajil.mailauth.tls_session import NoteTlsSession
 from zajil.net.peer import split_host_port
@@ -73,6 +73,7 @@ class DeliveryContext:
     """``None``: the MTA-STS policies of other domains are not followed."""
     open_body: Callable[[LeasedRecipient], Awaitable[BlobReader]]
     """Opens the message of a mail; whoever calls it closes what it gets."""
+    may_send: MaySend
     note_tls: NoteTlsSession | None = None
     """Counts connections for TLS reports."""
 
@@ -332,7 +333,7 @@ class Attempt:
         options = self.means.options
         timeouts = Timeouts(options.reply_timeout_ms / 1000, options.data_timeout_ms / 1000)
         try:
-            await send_mail(link, outgoing, body, timeouts, got)
+            await send_mail(link, outgoing, body, timeouts, got, self.means.may_send)
         except LinkBroken as error:
             link.abort()
             if reused and (link.replies == heard or _is_first(error, link, heard)):

@@ -4,6 +4,7 @@ Laws:
 - What is claimed is settled, or its lease is freed: when an attempt fails by a fault of ours, when
   we stop, when the store was away meanwhile.
 - What a peer has said of a recipient is settled even when we are told to stop.
+- No message is ended at a peer while it is possible that another node has taken it over.
 - The state of the queue is in the store alone: this process may be killed at any instruction.
 """
 
@@ -76,7 +77,6 @@ larger ones are opened one by one. With the capacity it bounds the memory that t
 _STORE_AWAY_MS = 1000
 _LONGEST_SLEEP_SECONDS = 60.0
 """The real clock may jump; sleep no longer at a time."""
-
 _NO_SMARTHOST = SmarthostOptions()
 
 
@@ -107,8 +107,7 @@ class Deliverer:
         handover: Handover | None = None,
     ) -> None:
         self._store, self._queue, self._handover = store, queue, handover
-        self._clock = clock
-        self._random = random
+        self._clock, self._random = clock, random
         # The slash ends it: leases are freed by prefix, and worker 1 is not worker 12.
         self._owner = f"{store.node_id}/{worker}/"
         self._schedule: Schedule[str, Outgoing] = Schedule(
@@ -127,6 +126,7 @@ class Deliverer:
             relays=Relays(clock),
             policies=policies,
             open_body=self._open_body,
+            may_send=store.standing.may_go_on,
             note_tls=note_tls,
         )
         mailer = OwnMailer(

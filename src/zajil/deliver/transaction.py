@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from zajil.core.mail_options import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
@@ -30,11 +30,15 @@ from zajil.smtp.codes import Code, EnhancedStatus
 from zajil.smtp.lines import BareLineEnd
 from zajil.smtp.reply import Reply
 from zajil.smtp.state import ClientState
+from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.queue.queue import LeasedRecipient
 
 MAX_RECIPIENTS = 100
 """Of one transaction: what every server must take (RFC 5321 section 4.5.3.1.8)."""
+
+MaySend = Callable[[], Awaitable[bool]]
+"""Returns whether no other node can have taken over the mail meanwhile."""
 
 CHUNK_SIZE = 262_144
 """Bytes of a message in memory at a time."""
@@ -56,10 +60,20 @@ async def send_mail(
     body: BlobReader,
     timeouts: Timeouts,
     results: dict[LeasedRecipient, RecipientResult],
+    may_send: MaySend,
 ) -> None:
     """Send one mail; afterwards every recipient is in ``results``.
 
+    Args:
+        link: to the host.
+        outgoing: the mail.
+        body: its message.
+        timeouts: of the host.
+        results: to be filled.
+        may_send: asked right before the end of the message.
+
     Raises:
+        StoreUnavailable: it may not be sent: another node may do it.
         LinkBroken: recipients that are not in ``results`` got no answer.
     """
     for claimed in outgoing.recipients:
@@ -72,7 +86,7 @@ async def send_mail(
     limit = MAX_RECIPIENTS
     while rest:
         part, rest = rest[:limit], rest[limit:]
-        transaction = _Transaction(link, outgoing.only(part), body, timeouts, results)
+        transaction = _Transaction(link, outgoing.only(part), body, timeouts, results, may_send)
         try:
             await transaction.run()
         except _MustNotLeave as error:
@@ -159,8 +173,10 @@ class _Transaction:
         body: BlobReader,
         timeouts: Timeouts,
         results: dict[LeasedRecipient, RecipientResult],
+        may_send: MaySend,
     ) -> None:
         self._link = link
+        self._may_send = may_send
         self._conn = link.conn
         self._host = link.target.host
         self._recipients = outgoing.recipients
@@ -255,6 +271,8 @@ class _Transaction:
                     self._conn.body(piece)
                 except BareLineEnd as error:
                     self._must_not_leave(error)
+            if not await self._may_send():
+                raise StoreUnavailable("another node may have taken over this mail")
         # Nobody was accepted, and a peer that said 354 all the same gets an empty message, which
         # RFC 2920 section 3.1 tells it to refuse.
         try:

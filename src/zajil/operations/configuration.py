@@ -34,7 +34,7 @@ from zajil.resolver.provider import open_provider
 from zajil.resolver.zone_access import BadProvider
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import claim_folder, open_to_others
-from zajil.store.engine.migrate import require_current
+from zajil.store.engine.migrate import require_usable
 from zajil.store.engine.open import make_dialect, make_replica
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.directory import look_up
@@ -250,7 +250,7 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
             option = "store.url"
             dialect = make_dialect(configuration.store, data_dir)
             try:
-                require_current(dialect)
+                require_usable(dialect)
                 with dialect.examining() as conn:
                     for reason in dialect.advise(conn, worker_count(configuration)):
                         yield Finding(option, reason, is_warning=True)

@@ -16,6 +16,7 @@ from zajil.store.backup.manifest import snapshot_names
 from zajil.store.backup.read import Snapshot as BackupSnapshot
 from zajil.store.backup.read import open_snapshot
 from zajil.store.engine.life import COPIES
+from zajil.store.engine.migrate import require_known
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Transaction
 from zajil.store.mail.caps import Caps
@@ -194,10 +195,12 @@ async def erase_account(
 
     Raises:
         NotAllowed: the actor is not an administrator.
+        WrongSchema: a newer version made some of the tables; nothing was changed.
         LastTarget: the account is the only target of an alias; nothing was changed.
         StoreUnavailable: the rest was not erased; it may be done again.
     """
     require_admin(actor)
+    await context.read(require_known)
     person = plan.person
     await _remove_account(context, actor, person)
     # Mail may have come meanwhile.

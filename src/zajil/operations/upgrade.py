@@ -16,6 +16,7 @@ from zajil.store.engine.life import Upgrade, undo_store, upgrade_store
 from zajil.store.engine.migrate import load_alembic
 from zajil.store.engine.open import open_store
 from zajil.store.engine.rehearsal import RehearsedMigration, copied_store, migrate_copy
+from zajil.store.engine.rolling import FIRST_ROLLING
 from zajil.store.repair.check import find_damage_in_copy
 from zajil.store.repair.damage import Damage
 
@@ -66,6 +67,8 @@ class Rehearsal:
     """Bytes that the upgrade needs beside it, without the reserve."""
     seconds: float
     """That the upgrade takes, as it took here."""
+    is_rolling: bool
+    """The upgrade can be made while nodes run."""
     makes_copy: bool
     """The upgrade copies the database first."""
     damage: Sequence[Damage]
@@ -112,6 +115,7 @@ def rehearse_upgrade(
             size=copy.size,
             space=growth + (copy.size if copy.is_copied_first else 0),
             seconds=seconds + (copy.seconds if copy.is_copied_first else 0),
+            is_rolling=copy.dialect.is_shared and copy.schema.found >= FIRST_ROLLING,
             makes_copy=copy.is_copied_first,
             damage=damage,
         )

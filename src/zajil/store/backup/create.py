@@ -46,6 +46,7 @@ from zajil.store.backup.target import BackupTarget, DamagedBackup
 from zajil.store.backup.write import ObjectWriter
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.migrate import require_known
 from zajil.store.engine.open import Store
 from zajil.store.schema import blob
 
@@ -93,11 +94,13 @@ def create_snapshot(
         progress: told of the bytes that are done, and of all.
 
     Raises:
+        WrongSchema: a newer version made some of the tables.
         TargetInUse: another program writes to the target.
         WrongKey, UnknownFormat: the target was written in another way.
         TargetUnavailable, StoreUnavailable, SpoolFailed, HoldLost: it cannot be made now; nothing
             is lost, and the next one goes on from what was written.
     """
+    store.read_now(require_known)
     target.prepare()
     write_marker(target, seal)
     with TargetLock(target, clock) as lock, _Holding(store, clock) as hold:

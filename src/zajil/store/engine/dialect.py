@@ -107,6 +107,11 @@ class Dialect(ABC):
             StoreInUse: one does.
         """
 
+    def lock_floor(self, conn: Connection, *, alone: bool) -> None:
+        """Hold what says which programs may use the tables, until the transaction ends: nodes that
+        enter share it, and a migration that shuts older programs out has it alone."""
+        return
+
     @abstractmethod
     def is_node_connected(self, node: NodeId) -> bool:
         """Return whether workers of a node with this id are connected to the database now.
@@ -180,9 +185,9 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def be_patient(self, conn: Connection) -> None:
-        """Let this transaction wait for locks as long as it takes; the first runs of a batch give
-        up early, because two batches may wait for each other.
+    def be_patient(self, conn: Connection, most_ms: int = 0) -> None:
+        """Let this transaction wait for locks as long as it takes, or for a time; the first runs of
+        a batch give up early, because two batches may wait for each other.
         """
 
     @abstractmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,13 +35,13 @@ from zajil.store.engine.folder import (
 from zajil.store.engine.migrate import (
     Schema,
     create_tables,
+    examine,
     told_in_one_sentence,
-    undo_tables,
-    upgrade_tables,
 )
 from zajil.store.engine.node import load_node_id, own_facts, own_node_id
 from zajil.store.engine.nodes import enter_node, has_local_files, has_other_nodes, stop_node
 from zajil.store.engine.open import make_dialect, open_store
+from zajil.store.engine.rolling import FIRST_ROLLING, tell_nodes, undo_tables, upgrade_tables
 from zajil.store.queue.queue import FreeLeases, free_leases
 
 COPIES = "before-upgrade"
@@ -55,9 +55,11 @@ class Upgrade:
     found: str
     """Schema of before."""
     needed: str
-    """Schema of now."""
+    """Schema of now; ``found``: nothing was done."""
     copy: Path | None
     """The store as it was; ``None``: PostgreSQL, of which no copy is made."""
+    waits: str = ""
+    """Nodes of older versions for whose end the rest waits; ``""``: all is done."""
 
 
 @value_class(frozen=True, slots=True)
@@ -90,6 +92,8 @@ def upgrade_store(
 ) -> Upgrade | None:
     """Bring the tables up to date; a SQLite database is copied first, and the copy stays.
 
+    With PostgreSQL, nodes may be running (``store.engine.rolling``).
+
     Args:
         options: where the rows are.
         data_dir: where the files are.
@@ -105,8 +109,10 @@ def upgrade_store(
         NoStore, WrongSchema, StoreUnavailable: as ``open_store``.
     """
     claim_folder(data_dir)
-    with server_lock(data_dir):
-        return _upgrade(options, data_dir, clock, progress or _ignore)
+    with ExitStack() as stack:
+        if not _is_rolling(options, data_dir):
+            stack.enter_context(server_lock(data_dir))
+        return _upgrade(options, data_dir, clock, progress or _ignore, None)
 
 
 def undo_store(
@@ -152,7 +158,7 @@ def prepare_store(
     """
     claim_folder(data_dir)
     closed = close_to_others(data_dir)
-    upgrade = _upgrade(options, data_dir, clock, _ignore)
+    upgrade = _upgrade(options, data_dir, clock, _ignore, load_node_id(data_dir, os.urandom))
     with _dialect(options, data_dir) as dialect, told_in_one_sentence(dialect):
         node_id, is_new = own_node_id(dialect, data_dir, os.urandom)
         _require_shared_files(dialect, node_id, options, largest_message)
@@ -201,16 +207,24 @@ def _require_shared_files(
             )
 
 
+def _is_rolling(options: StoreOptions, data_dir: Path) -> bool:
+    """Return whether the tables can be upgraded while servers run."""
+    if options.url == "sqlite":
+        return False
+    with _dialect(options, data_dir) as dialect:
+        return examine(dialect).found >= FIRST_ROLLING
+
+
 def _upgrade(
-    options: StoreOptions, data_dir: Path, clock: Clock, progress: Progress
+    options: StoreOptions, data_dir: Path, clock: Clock, progress: Progress, own: NodeId | None
 ) -> Upgrade | None:
     with _dialect(options, data_dir) as dialect:
         keeper = _CopyKeeper(dialect, options, data_dir, clock, progress)
         with keeper.needed_on_success():
-            schema = upgrade_tables(dialect, keeper.keep)
-    if schema is None:
+            done = upgrade_tables(dialect, keeper.keep, own)
+    if done is None:
         return None
-    return Upgrade(schema.found, schema.needed, keeper.path)
+    return Upgrade(done.found, done.reached, keeper.path, tell_nodes(done.waits))
 
 
 class _CopyKeeper:

@@ -1,4 +1,4 @@
-"""The tables of a store: made once, looked at by everyone, upgraded when nothing else runs.
+"""The tables of a store: made once, looked at by everyone, upgraded by ``store.engine.rolling``.
 
 What opens a store never changes them: an account list must not upgrade the tables under a server of
 the version before. From 0046 on each migration (``store/migrations``) can be undone.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,6 @@ from zajil.core.value_class import value_class
 from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import (
     MISSING_ADVICE,
-    CannotUndo,
     NoStore,
     OlderSchema,
     StoreFull,
@@ -31,13 +30,8 @@ from zajil.store.engine.errors import (
     one_line,
 )
 from zajil.store.engine.sqlite import Sqlite
-from zajil.store.engine.upgrades import (
-    TABLE,
-    UpgradeRow,
-    forget_upgrade,
-    last_upgrade,
-    record_upgrade,
-)
+from zajil.store.engine.upgrades import TABLE, last_upgrade, record_upgrade
+from zajil.store.schema import schema_floor
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
@@ -45,21 +39,29 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent.parent / "migrations"
 _FILE = re.compile(r"([0-9]{4})_\w+\.py")
 """Name of the file of a migration, which begins with its number."""
+_KIND = re.compile(r'^KIND = "(\w+)"$', re.M)
+"""What a migration says of itself (``store.engine.rolling``)."""
+_FIRST_WITH_FLOOR = "0053"
 _VERSION_TABLE = "alembic_version"
 _FIRST_TABLES = {"domain", "account", "mailbox", "message"}
 
 
 @value_class(frozen=True, slots=True)
 class Schema:
-    """Which tables there are, and which this program needs: numbers of the last migration."""
+    """Which tables there are, and all that this program knows: numbers of the last migration."""
 
     found: str
     needed: str
 
     @property
     def is_current(self) -> bool:
-        """Whether this program can use them."""
-        return self.found == self.needed
+        """Whether this program has nothing to add to them."""
+        return self.found >= self.needed
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer program added something; this one can use them all the same."""
+        return self.found > self.needed
 
 
 def create_tables(dialect: Dialect) -> None:
@@ -88,122 +90,87 @@ def try_tables(folder: Path) -> str:
     return str(sqlite.sqlite_version)
 
 
-def require_current(dialect: Dialect) -> None:
+def require_usable(dialect: Dialect) -> None:
     """See that the database is a store of ours, with the tables that this program needs.
+
+    They may have more, and lack contract migrations that wait (``store.engine.rolling``).
 
     Raises:
         NoStore: there is no database, it is empty, or it holds something else.
         OlderSchema, WrongSchema: the tables are of an older or a newer version.
         StoreUnavailable: the database cannot be reached.
     """
-    schema = examine(dialect)
-    if not schema.is_current:
+    schema, least = examine(dialect), least_schema()
+    if schema.found < least:
         raise OlderSchema(
-            f"the store has schema {schema.found}, this program needs {schema.needed}; "
+            f"the store has schema {schema.found}, this program needs {least}; "
             "run `zajil upgrade run`"
         )
 
 
 def examine(dialect: Dialect) -> Schema:
-    """Find out which tables there are; they are current or older.
+    """Find out which tables there are; if they are newer, this program can use them.
 
     Raises:
-        NoStore, WrongSchema, StoreUnavailable: as ``require_current``.
+        NoStore, WrongSchema, StoreUnavailable: as ``require_usable``.
     """
     with told_in_one_sentence(dialect), dialect.examining() as conn:
-        return _read_schema(conn, dialect)
+        return read_schema(conn, dialect)
 
 
-def upgrade_tables(dialect: Dialect, before: Callable[[Connection, Schema], None]) -> Schema | None:
-    """Bring the tables up to date in one transaction, while nothing else uses the store.
-
-    Args:
-        dialect: the database.
-        before: called when they are older, before anything is changed.
-
-    Returns:
-        What was found; ``None``: they were current.
+def require_known(conn: Connection) -> None:
+    """See that this program knows all tables: to copy or erase everything, it must.
 
     Raises:
-        NoStore, WrongSchema, StoreUnavailable: as ``require_current``; nothing was changed.
-        StoreInUse: a server uses the store; nothing was changed.
+        WrongSchema: a newer version made some of them.
     """
-    if examine(dialect).is_current:
-        return None
-    with told_in_one_sentence(dialect), dialect.upgrading() as conn:
-        schema = _read_schema(conn, dialect)
-        if schema.is_current:
-            return None  # another node was quicker
-        dialect.require_alone(conn)
-        before(conn, schema)
-        run_migrations(conn)
-        record_upgrade(conn, schema.found, schema.needed)
-        return schema
-
-
-def undo_tables(dialect: Dialect, before: Callable[[Connection, Schema], None]) -> Schema:
-    """Bring the tables back to what they were before the last upgrade, in one transaction.
-
-    What was stored since stays, but for what only the newer schema has a place for.
-
-    Args:
-        dialect: the database.
-        before: called before anything is changed.
-
-    Returns:
-        The schema of now (``found``), and the one that this program needs.
-
-    Raises:
-        CannotUndo: there was no upgrade, or one of its migrations has no way back.
-        NoStore, WrongSchema, StoreUnavailable: as ``require_current``; nothing was changed.
-        StoreInUse: a server uses the store; nothing was changed.
-    """
-    with told_in_one_sentence(dialect), dialect.upgrading() as conn:
-        schema = _read_schema(conn, dialect)
-        last = _undoable(conn, schema)
-        dialect.require_alone(conn)
-        before(conn, schema)
-        forget_upgrade(conn, last)
-        run_migrations(conn, back_to=last.from_schema)
-        return Schema(last.from_schema, schema.needed)
-
-
-def _undoable(conn: Connection, schema: Schema) -> UpgradeRow:
-    """Return the last upgrade, if this program can undo it; raises ``CannotUndo``."""
-    if not schema.is_current:
-        raise CannotUndo(
-            f"the store has schema {schema.found} and this program needs {schema.needed}: it has "
-            "upgraded nothing that it could undo"
+    found, needed = str(conn.scalar(_FOUND)), known_schemas()[-1]
+    if found > needed:
+        raise WrongSchema(
+            f"the store has schema {found} of a newer version, and this program knows schemas up "
+            f"to {needed}: run this on a node of the newer version"
         )
-    last = last_upgrade(conn)
-    if last is None or not last.from_schema:
-        raise CannotUndo(
-            f"the store was created with schema {schema.found}: there is no upgrade to undo"
-        )
-    one_way = [one for one in one_way_schemas() if last.from_schema < one <= schema.found]
-    if one_way:
-        raise CannotUndo(
-            f"the upgrade from schema {last.from_schema} cannot be undone, because schema "
-            f"{one_way[-1]} has no way back; restore the copy in the folder before-upgrade, or a "
-            "backup"
-        )
-    return last
 
 
-def _read_schema(conn: Connection, dialect: Dialect) -> Schema:
+def read_schema(conn: Connection, dialect: Dialect) -> Schema:
+    """Find out which tables there are, in a transaction of the caller; as ``examine``."""
     tables = set(sa.inspect(conn).get_table_names(dialect.schema_of(conn)))
     if not tables:
         raise NoStore(f"{dialect.place} holds no tables: {MISSING_ADVICE}")
     found = None
     if _VERSION_TABLE in tables:
-        found = conn.scalar(sa.text(f"SELECT version_num FROM {_VERSION_TABLE}"))  # noqa: S608
+        found = conn.scalar(_FOUND)
     if found is None or not tables >= _FIRST_TABLES:
         raise NoStore(f"{dialect.place} is not a store of Zajil: {MISSING_ADVICE}")
     known = known_schemas()
     needed = known[-1]
-    if found not in known:
+    if found not in known and not (found > needed and _allows(conn, tables, needed)):
         raise WrongSchema(_newer_text(conn, tables, str(found), needed))
     return Schema(found, needed)
+
+
+def _allows(conn: Connection, tables: set[str], schema: str) -> bool:
+    """Return whether programs that know up to a schema may use newer tables."""
+    return schema_floor.name in tables and read_floor(conn) <= schema
+
+
+def read_floor(conn: Connection) -> str:
+    """Return the oldest schema whose programs may use the tables."""
+    return str(conn.scalar(sa.select(sa.func.max(schema_floor.c.floor))))
+
+
+def require_floor(conn: Connection) -> None:
+    """See in a transaction that this program may still use the tables.
+
+    Raises:
+        WrongSchema: a newer version changed them meanwhile.
+    """
+    floor, needed = read_floor(conn), known_schemas()[-1]
+    if floor > needed:
+        raise WrongSchema(
+            f"a newer version changed the tables for schema {floor}; this program knows schemas "
+            f"up to {needed}: install the newer version"
+        )
 
 
 def _newer_text(conn: Connection, tables: set[str], found: str, needed: str) -> str:
@@ -222,8 +189,25 @@ def _newer_text(conn: Connection, tables: set[str], found: str, needed: str) -> 
 
 def known_schemas() -> list[str]:
     """Return the numbers of all migrations, in order: by the names of their files."""
-    names = (path.name for path in (_FOLDER / "versions").iterdir())
-    return sorted(found[1] for found in map(_FILE.fullmatch, names) if found)
+    return sorted(_files())
+
+
+def is_expansion(schema: str) -> bool:
+    """Return whether programs of the version before work on beside what a migration did."""
+    kind = _KIND.search(_files()[schema].read_text("utf-8"))
+    return kind is not None and kind[1] == "expand"
+
+
+def least_schema() -> str:
+    """Return the oldest schema that this program works with: its last expand migration."""
+    known = known_schemas()
+    return next((one for one in reversed(known) if is_expansion(one)), known[-1])
+
+
+def _files() -> dict[str, Path]:
+    """Return the files of all migrations by number."""
+    paths = (_FOLDER / "versions").iterdir()
+    return {found[1]: path for path in paths if (found := _FILE.fullmatch(path.name))}
 
 
 _LEAST_FREE = 1 << 20
@@ -288,3 +272,12 @@ def run_migrations(conn: Connection, *, to: str = "head", back_to: str | None = 
             command.downgrade(config, back_to)
     except CommandError as error:
         raise StoreUnavailable(f"cannot change the tables: {error}") from error
+    reached = str(conn.scalar(_FOUND))
+    if reached >= _FIRST_WITH_FLOOR:
+        older = reversed([one for one in known_schemas() if one <= reached])
+        floor = next(one for one in older if not is_expansion(one))
+        conn.execute(sa.delete(schema_floor))
+        conn.execute(sa.insert(schema_floor).values(floor=floor))
+
+
+_FOUND = sa.text(f"SELECT version_num FROM {_VERSION_TABLE}")  # noqa: S608 - a constant

@@ -28,6 +28,7 @@ from zajil.store.engine.batch import Batch, begin_batch
 from zajil.store.engine.chores import give_up_all_chores
 from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import GONE, NodeGone, StoreUnavailable
+from zajil.store.engine.migrate import require_floor
 from zajil.store.mail.caps import Caps
 from zajil.store.mail.maildrops import release_maildrops_of_node
 from zajil.store.queue.queue import FreeLeases, free_leases
@@ -54,6 +55,7 @@ class NodeState(StrEnum):
     """It showed no sign of life, and others took over its work."""
 
 
+_WRITES = {"isolation_level": "READ COMMITTED", "postgresql_readonly": False}
 ALIVE = (NodeState.ACTIVE, NodeState.DRAINING)
 
 
@@ -173,6 +175,7 @@ def join_node(dialect: Dialect, node_id: NodeId, facts: NodeFacts, now_ms: int) 
     """Return the epoch of a node to a worker that starts; it is active from then on.
 
     Raises:
+        WrongSchema: a newer version changed the tables meanwhile.
         StoreUnavailable: connections of an older epoch do not end.
     """
     if not dialect.is_shared:
@@ -184,6 +187,8 @@ def join_node(dialect: Dialect, node_id: NodeId, facts: NodeFacts, now_ms: int) 
     elif row.state is NodeState.GONE and not row.is_cleared:
         clear_node(dialect, node_id, row.epoch, now_ms)
     with dialect.writer.begin() as conn:
+        dialect.lock_floor(conn, alone=False)
+        require_floor(conn)
         found = _locked(conn, node_id)
         if found is None:
             raise StoreUnavailable("the row of this node was removed while it started")
@@ -201,7 +206,9 @@ def beat_node(dialect: Dialect, item: Beat, clock: Clock) -> list[NodeRow]:
         NodeGone: it was declared gone.
         StoreUnavailable, sa.exc.DBAPIError: the database cannot be reached.
     """
-    with dialect.writer.begin() as conn:
+    # One of the readers' connections: the writer keeps its own, and another one would be opened and
+    # closed for each beat.
+    with dialect.reader.connect().execution_options(**_WRITES) as conn, conn.begin():
         asked_ms = clock.now_ms()
         at_ms = dialect.time_ms(conn)
         skew_ms = (asked_ms + clock.now_ms()) // 2 - at_ms

@@ -27,7 +27,7 @@ from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import ReserveReached, StoreUnavailable
 from zajil.store.engine.folder import DATABASE_NAME, claim_folder
 from zajil.store.engine.hints import Datagrams, Hints
-from zajil.store.engine.migrate import require_current, told_in_one_sentence
+from zajil.store.engine.migrate import require_usable, told_in_one_sentence
 from zajil.store.engine.node import load_node_id, own_facts
 from zajil.store.engine.nodes import join_node
 from zajil.store.engine.postgres import Postgres
@@ -308,7 +308,7 @@ def open_store(
     replica = make_replica(options, patience)
     dialect = make_dialect(options, data_dir, patience)
     try:
-        require_current(dialect)
+        require_usable(dialect)
         epoch = None
         if worker is not None:
             with told_in_one_sentence(dialect):

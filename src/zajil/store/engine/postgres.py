@@ -166,6 +166,13 @@ class Postgres(Dialect):
         if host is not None:
             raise StoreInUse(f"a server on {host} uses the database; stop it first")
 
+    def lock_floor(self, conn: Connection, *, alone: bool) -> None:
+        """Take an advisory lock."""
+        kind = "" if alone else "_shared"
+        lock = f"SELECT pg_advisory_xact_lock{kind}(hashtext('zajil floor'), hashtext(:schema))"
+        conn.execute(sa.text("SET LOCAL lock_timeout = '20s'"))
+        conn.execute(sa.text(lock), {"schema": first_of_search_path(conn)})
+
     def is_node_connected(self, node: NodeId) -> bool:
         """Try the lock that the workers of a node share."""
         lock = sa.text(f"SELECT pg_try_advisory_xact_lock({NODE_LOCK})")
@@ -253,9 +260,9 @@ class Postgres(Dialect):
     def tidy(self, conn: Connection) -> None:
         """Leave upkeep to the server's own autovacuum."""
 
-    def be_patient(self, conn: Connection) -> None:
+    def be_patient(self, conn: Connection, most_ms: int = 0) -> None:
         """Wait for locks until PostgreSQL sees a deadlock."""
-        conn.execute(sa.text("SET LOCAL lock_timeout = 0"))
+        conn.execute(sa.text(f"SET LOCAL lock_timeout = {most_ms}"))
 
     def stamp(self) -> object:
         """Return nothing: PostgreSQL has no cheap number for "nothing happened"."""

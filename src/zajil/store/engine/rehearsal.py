@@ -28,6 +28,7 @@ from zajil.store.engine.migrate import (
     Schema,
     describe_migrations,
     examine,
+    is_expansion,
     known_schemas,
     one_way_schemas,
     run_migrations,
@@ -64,6 +65,8 @@ class RehearsedMigration:
     """Names of tables, columns (``TABLE.COLUMN``) and indexes."""
     removed: tuple[str, ...]
     can_undo: bool
+    is_expansion: bool
+    """Nodes of the version before work on beside it (``store.engine.rolling``)."""
 
 
 @value_class(frozen=True, slots=True, kw_only=True)
@@ -164,6 +167,7 @@ def migrate_copy(copy: CopiedStore, progress: Progress) -> tuple[Sequence[Rehear
                     added=_difference(shape, old),
                     removed=_difference(old, shape),
                     can_undo=schema not in one_way,
+                    is_expansion=is_expansion(schema),
                 )
             )
     progress(1, 1)

@@ -231,7 +231,7 @@ class Sqlite(Dialect):
         files = [self.path, Path(f"{self.path}-wal")]
         return sum(path.stat().st_size for path in files if path.exists())
 
-    def be_patient(self, conn: Connection) -> None:
+    def be_patient(self, conn: Connection, most_ms: int = 0) -> None:
         """Do nothing: one transaction writes at a time, so none waits for another's rows."""
 
     def tidy(self, conn: Connection) -> None:

@@ -6,6 +6,7 @@ was suspended knows when it wakes up that it may be gone, before it asks anybody
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ class NodeStanding:
         """Other nodes may use the store, and know of this one."""
         self.state = NodeState.ACTIVE
         self.is_gone = False
-        self._sure_until = _now() + _SURE_SECONDS
+        self._sure_until = 0.0
         self._seen = (-1, 0.0)
         """The beat at the last look, and when that began."""
         self.when_gone: Callable[[], None] = lambda: None
@@ -72,6 +73,13 @@ class NodeStanding:
         except StoreUnavailable:
             return False
         return not self.is_gone
+
+    async def may_go_on(self) -> bool:
+        """Return whether the node may go on, in the event loop: asks the store where need be.
+
+        A suspended process may wake up in the middle of what others have taken over.
+        """
+        return self.is_sure or await asyncio.to_thread(self.ask)
 
     def look(self) -> list[NodeRow]:
         """Read all nodes, among them what became of this one. Blocks.

@@ -7,6 +7,7 @@ from alembic import op
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
+KIND = "expand"  # or "contract": see store/engine/rolling.py
 
 
 def upgrade() -> None:
