@@ -7,7 +7,9 @@ each size it prints the CPU of commits of 4 and 32 mails (they are not synced: t
 measured) and the pages of the write-ahead log that commits of 1, 4, 10 and 32 mails write. Then it
 fills a store of its own and prints the bytes of each table and index for each mail, before and
 after the summaries of the indexer, and the CPU of these. ``--waiting`` first puts recipients into
-the queue. ``--postgres`` prints the CPU of this process alone.
+the queue. ``--postgres`` prints the CPU of this process alone, and bytes after VACUUM. ``--words``
+gives each mail a text of its own: PostgreSQL compresses what it stores, and one line again and
+again becomes nearly nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from pathlib import Path
 from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
+
+import sqlalchemy as sa
 
 from kit.store import PostgresServer, make_account, make_intake, open_test_store
 from kit.talk import HOSTNAME, acceptance_context
@@ -58,6 +62,8 @@ class Mails:
     entries: Sequence[AccountEntry]
     now_ms: int = _NOW_MS
     count: int = 0
+    has_words: bool = False
+    """Whether each has a text of its own, which is as long."""
 
     def make(self, count: int) -> list[Intake]:
         """Return so many new mails, each a little later than the one before."""
@@ -81,6 +87,8 @@ class Mails:
                 changed = {"message_id": f"<{rest}"}
             events.append(replace(event, at_ms=now_ms, **changed))
         content = self.template.content
+        if self.has_words and content.content:
+            content = replace(content, content=_with_words(content.content))
         return replace(
             self.template,
             mail_id=new_mail_id(now_ms, os.urandom(ID_RANDOM_SIZE)),
@@ -104,6 +112,15 @@ class Mails:
 
     def _blob_id(self) -> BlobId:
         return new_blob_id(self.now_ms, os.urandom(ID_RANDOM_SIZE))
+
+
+def _with_words(message: bytes) -> bytes:
+    """Return a message with the header section of another, and a new text of the same length."""
+    head, _, body = message.partition(b"\r\n\r\n")
+    # About as many different words, and as few common ones, as people write.
+    words = [f"{int(20_000 ** random.random()):x}y" for _ in range(len(body) // 4)]
+    lines = [" ".join(words[at : at + 12]) for at in range(0, len(words), 12)]
+    return b"%s\r\n\r\n%s\r\n" % (head, "\r\n".join(lines).encode()[: len(body) - 2])
 
 
 async def accepted_mail(store: Store, size: int) -> Intake:
@@ -131,7 +148,7 @@ def new_store(url: str, folder: Path, arguments: argparse.Namespace) -> tuple[St
         finally:
             await store.reader.close()
 
-    return store, Mails(asyncio.run(template()), entries)
+    return store, Mails(asyncio.run(template()), entries, has_words=arguments.words)
 
 
 def fill(store: Store, make: Callable[[int], list[Intake]], count: int) -> None:
@@ -184,7 +201,15 @@ def write_all_summaries(store: Store) -> float:
 
 
 def table_bytes(store: Store, path: Path) -> dict[str, tuple[int, int]]:
-    """Return bytes of the pages of each table and index, and how many of them are unused."""
+    """Return bytes of the pages of each table and index, and how many of them are unused.
+
+    In PostgreSQL nobody counts the latter: 0.
+    """
+    if not path.exists():
+        with store._dialect.writer.connect() as conn:
+            conn = conn.execution_options(isolation_level="AUTOCOMMIT")
+            conn.execute(sa.text("VACUUM"))
+            return {row.name: (int(row.size), 0) for row in conn.execute(_SIZES)}
     checkpoint(store)
     # The interpreter's own SQLite reads a copy: the driver of the store has no table dbstat, and
     # two libraries that open one file in one process release each other's locks.
@@ -194,6 +219,17 @@ def table_bytes(store: Store, path: Path) -> dict[str, tuple[int, int]]:
     found = {name: (size, unused) for name, size, unused in rows}
     reader.close()
     return found
+
+
+_SIZES = sa.text("""
+    SELECT coalesce(owner.relname || ' (TOAST)', one.relname) AS name,
+        sum(pg_table_size(one.oid)) - sum(coalesce(pg_total_relation_size(
+            nullif(one.reltoastrelid, 0)), 0)) + sum(CASE WHEN one.relkind = 't' THEN
+            pg_indexes_size(one.oid) ELSE 0 END) AS size
+    FROM pg_class AS one LEFT JOIN pg_class AS owner ON owner.reltoastrelid = one.oid
+    WHERE one.relkind IN ('r', 'i', 't') AND coalesce(owner.relnamespace, one.relnamespace)
+        = to_regnamespace(current_schema()) GROUP BY 1
+""")
 
 
 def measure_cpu(url: str, folder: Path, arguments: argparse.Namespace) -> None:
@@ -219,9 +255,9 @@ def measure_cpu(url: str, folder: Path, arguments: argparse.Namespace) -> None:
         store.close_now()
 
 
-def measure_bytes(folder: Path, arguments: argparse.Namespace) -> None:
+def measure_bytes(url: str, folder: Path, arguments: argparse.Namespace) -> None:
     """Print the bytes of each table and index for each mail, in commits of four."""
-    store, mails = new_store("sqlite", folder, arguments)
+    store, mails = new_store(url, folder, arguments)
     path = folder / "store.sqlite"
     try:
         empty = table_bytes(store, path)
@@ -262,6 +298,7 @@ def main() -> int:
     add("--accounts", type=int, default=1, help="whose mailboxes get the mails")
     add("--repeats", type=int, default=5, help="of which the best counts")
     add("--postgres", action="store_true", help="measure a PostgreSQL")
+    add("--words", action="store_true", help="give each mail a text of its own")
     add("--dir", type=Path, help="on the disk that is meant; default: temporary")
     arguments = parser.parse_args()
     arguments.sizes = [int(size) for size in arguments.sizes.split(",") if size]
@@ -269,11 +306,13 @@ def main() -> int:
     gc.freeze()
     with tempfile.TemporaryDirectory(prefix="zajil-store-", dir=arguments.dir) as name:
         folder = Path(name)
-        url = PostgresServer(folder / "postgres").new_url() if arguments.postgres else "sqlite"
+        folder.chmod(0o755)  # PostgreSQL runs as another user
+        postgres = PostgresServer(folder / "postgres") if arguments.postgres else None
         if arguments.sizes:
-            measure_cpu(url, folder / "cpu", arguments)
-        if arguments.mails and not arguments.postgres:
-            measure_bytes(folder / "bytes", arguments)
+            measure_cpu(postgres.new_url() if postgres else "sqlite", folder / "cpu", arguments)
+        if arguments.mails:
+            url = postgres.new_url() if postgres else "sqlite"
+            measure_bytes(url, folder / "bytes", arguments)
     return 0
 
 
