@@ -27,6 +27,7 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.summaries import find_waiting
 
 _ZAJIL = [sys.executable, "-m", "zajil"]
+_S3 = ["store.blobs=s3://none/none", "store.s3.endpoint=http://127.0.0.1:9"]
 AWAY = "away@y.test"
 """An alias of an address elsewhere."""
 
@@ -157,6 +158,8 @@ def _running(
         sink = stack.enter_context(running_sink(free_port()))
         port = sink.address.rpartition(":")[2]
         given = [f'dns.nameservers=["{nameserver}"]', f"deliver.port={port}", *settings]
+        # Several nodes need a place for large messages that all can read; these loads have none.
+        given += _S3 if len(urls) > 1 else []
         nodes = [
             stack.enter_context(serving(node, None, *given, workers=1, log=folder / "log"))
             for node in made
