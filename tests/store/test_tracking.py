@@ -6,6 +6,8 @@ import os
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from kit.store import NOW_MS, make_account, make_intake
 from zajil.core.address import parse_address
 from zajil.core.ids import (
@@ -17,6 +19,7 @@ from zajil.core.ids import (
     new_session_id,
 )
 from zajil.store.engine.open import Store
+from zajil.store.mail import tracking
 from zajil.store.mail.intake import Intake, RemoteCopy, write_intakes
 from zajil.store.mail.tracking import (
     JUNK,
@@ -170,6 +173,20 @@ def test_old_mails_are_forgotten_but_for_what_waits(store: Store) -> None:
     found = store.read_now(lambda conn: find_mails(conn, MailQuery()))
     assert [one.mail_id for one in found] == [waiting.mail_id]
     assert store.read_now(lambda conn: load_journey(conn, done.mail_id)) is None
+
+
+def test_many_old_mails_are_forgotten_in_several_commits(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New mail does not wait until all are gone; the oldest go first."""
+    monkeypatch.setattr(tracking, "PRUNED_AT_ONCE", 2)
+    for _ in range(2):
+        put(store)
+    last = put(store, mail_id=new_mail_id(NOW_MS + 1, bytes(ID_RANDOM_SIZE)))
+    assert store.write_now(delete_mails, NOW_MS + 60_000) == 2
+    found = store.read_now(lambda conn: find_mails(conn, MailQuery()))
+    assert [one.mail_id for one in found] == [last.mail_id]
+    assert store.write_now(delete_mails, NOW_MS + 60_000) == 1
 
 
 def test_mails_are_found_by_what_people_know(store: Store) -> None:

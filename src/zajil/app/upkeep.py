@@ -41,7 +41,7 @@ from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.deleted import PORTION, MakeRoom, make_room, purge_old
 from zajil.store.mail.room import list_usage
 from zajil.store.mail.sender_logos import forget_logos
-from zajil.store.mail.tracking import delete_events, delete_mails
+from zajil.store.mail.tracking import PRUNED_AT_ONCE, delete_events, delete_mails
 from zajil.store.mail.vanished import ForgetExpunged, find_forgettable, forget_expunged
 from zajil.store.people.audit import delete_audit
 from zajil.web.push_texts import push_texts
@@ -209,7 +209,8 @@ async def make_room_for_all(store: Store) -> None:
 async def _prune_tracking(resources: WorkerResources) -> None:
     """Delete journeys and audit events that are older than ``tracking.retention``."""
     before_ms = resources.clock.now_ms() - resources.configuration.tracking.retention_ms
-    await resources.store.write(delete_mails, before_ms)
+    while await resources.store.write(delete_mails, before_ms) == PRUNED_AT_ONCE:
+        pass
     await resources.store.write(delete_events, before_ms)
     await resources.store.write(delete_audit, before_ms)
 

@@ -28,7 +28,7 @@ from zajil.store.mail.text_index import (
     let_wait,
     write_words,
 )
-from zajil.store.mail.threads import give_threads
+from zajil.store.mail.threads import choose_threads
 from zajil.store.schema import blob, message, summary
 
 VERSION = 1
@@ -220,9 +220,25 @@ def write_summaries(tx: Connection, items: Sequence[Sequence[NewSummary]]) -> li
     rows = [by_blob[blob_id] for blob_id in sorted(kept)]
     for start in range(0, len(rows), AT_ONCE):
         _upsert(tx, [_row(one, 0) for one in rows[start : start + AT_ONCE]])
-    give_threads(tx, {one.blob_id: one.thread_keys for one in by_blob.values()})
-    write_words(tx, {one.blob_id: one.words for one in by_blob.values()})
+    threads = choose_threads(tx, {one.blob_id: one.thread_keys for one in by_blob.values()})
+    indexed = write_words(tx, {one.blob_id: one.words for one in by_blob.values()})
+    # One statement: on PostgreSQL each writes a row and the entries of its indexes anew.
+    # A parameter that is NULL in every row has no type there.
+    places = sorted(threads.keys() | indexed.keys())
+    for some in portions(
+        [(*one, threads.get(one, ""), int(indexed.get(one, -1))) for one in places]
+    ):
+        marks, parameters = values(tx, some)
+        execute_text(tx, _PLACE.format(marks), parameters)
     return [sum(one.blob_id in kept for one in item) for item in items]
+
+
+_PLACE = (
+    "UPDATE message SET thread_id = COALESCE(message.thread_id, NULLIF(placed.column3, '')),"
+    " indexed = CASE WHEN message.indexed = 0 AND placed.column4 >= 0"
+    " THEN placed.column4 ELSE message.indexed END FROM ({}) AS placed"
+    " WHERE message.mailbox_id = placed.column1 AND message.uid = placed.column2"
+)
 
 
 def rewrite_summaries(tx: Connection, items: Sequence[Sequence[NewSummary]]) -> list[int]:

@@ -30,7 +30,7 @@ from zajil.message.index_words import IndexWords, prefix_words
 from zajil.message.word_blocks import (
     Block,
 )
-from zajil.store.engine.rows import AT_ONCE, execute_text, insert_rows, portions, values
+from zajil.store.engine.rows import execute_text, insert_rows, portions, values
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.schema import mailbox, message, text_block, text_segment
 
@@ -56,17 +56,19 @@ def is_waiting() -> sa.ColumnElement[bool]:
     return message.c.indexed == sa.literal_column(str(int(Indexed.WAITING)))
 
 
-def write_words(tx: Connection, new: Mapping[BlobId, IndexWords]) -> None:
+def write_words(tx: Connection, new: Mapping[BlobId, IndexWords]) -> dict[tuple[int, int], Indexed]:
     """Write the words of blobs into the index of each account that has a message of them.
 
-    Only of messages that wait; they do not wait any more then. A part of a unit of work:
-    idempotent; locks the mailboxes.
+    Only of messages that wait. A part of a unit of work: idempotent; locks the mailboxes.
+
+    Returns:
+        What is known now of each message, by mailbox and UID; the caller writes it into its row.
     """
     waiting: list[Any] = []
     for some in portions(list(new)):
         waiting += tx.execute(_WAITING, {"ids_": some}).all()
     if not waiting:
-        return
+        return {}
     lock_mailboxes(tx, sorted({MailboxId(row.mailbox_id) for row in waiting}))
     prefixes: dict[tuple[AccountId, BlobId], set[str]] = defaultdict(set)
     for row in waiting:
@@ -79,23 +81,12 @@ def write_words(tx: Connection, new: Mapping[BlobId, IndexWords]) -> None:
         if account_id and there:  # 0: the mailbox is missing
             segments.append(NewSegment(account_id, (blob_id,), there))
     insert_segments(tx, segments)
-    placed = [
-        (
-            row.mailbox_id,
-            row.uid,
-            int(Indexed.INDEXED if new[row.blob_id].is_whole else Indexed.READ_ALWAYS),
+    return {
+        (row.mailbox_id, row.uid): (
+            Indexed.INDEXED if new[row.blob_id].is_whole else Indexed.READ_ALWAYS
         )
         for row in waiting
-    ]
-    for start in range(0, len(placed), AT_ONCE):
-        marks, parameters = values(tx, placed[start : start + AT_ONCE])
-        execute_text(
-            tx,
-            "UPDATE message SET indexed = placed.column3"  # noqa: S608
-            f" FROM ({marks}) AS placed WHERE message.mailbox_id = placed.column1"
-            " AND message.uid = placed.column2 AND message.indexed = 0",
-            parameters,
-        )
+    }
 
 
 def let_wait(tx: Connection, blob_ids: Sequence[BlobId]) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, ThreadId
-from zajil.store.engine.rows import AT_ONCE, execute_text, insert_rows, portions, values
+from zajil.store.engine.rows import execute_text, insert_rows, portions, values
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.schema import account, mailbox, message, thread_link
 
@@ -58,14 +58,19 @@ _THREADLESS = (
 )
 
 
-def give_threads(tx: Connection, keys: Mapping[BlobId, tuple[int, ...]]) -> None:
-    """Assign threads to the messages of these blobs, oldest blob first.
+def choose_threads(
+    tx: Connection, keys: Mapping[BlobId, tuple[int, ...]]
+) -> dict[tuple[int, int], ThreadId]:
+    """Choose threads for the messages of these blobs that have none, oldest blob first.
 
-    Unit of work: idempotent; locks accounts and mailboxes.
+    A part of a unit of work: idempotent; locks accounts and mailboxes.
 
     Args:
         tx: the transaction.
         keys: of each blob, what connects it with others (``message.summary.thread_keys``).
+
+    Returns:
+        The thread of each message, by mailbox and UID; the caller writes it into its row.
     """
     waiting: dict[AccountId, dict[BlobId, list[tuple[int, int]]]] = {}
     for some in portions(list(keys)):
@@ -73,7 +78,7 @@ def give_threads(tx: Connection, keys: Mapping[BlobId, tuple[int, ...]]) -> None
             places = waiting.setdefault(row.account_id, defaultdict(list))
             places[row.blob_id].append((row.mailbox_id, row.uid))
     if not waiting:
-        return
+        return {}
     _lock_accounts(tx, list(waiting))
     mailboxes = {box for places in waiting.values() for some in places.values() for box, _ in some}
     lock_mailboxes(tx, sorted(MailboxId(box) for box in mailboxes))
@@ -85,21 +90,12 @@ def give_threads(tx: Connection, keys: Mapping[BlobId, tuple[int, ...]]) -> None
             for blob_id in sorted(places)
         },
     )
-    placed = [
-        (box, uid, threads[account_id, blob_id])
-        for account_id, places in sorted(waiting.items())
+    return {
+        place: threads[account_id, blob_id]
+        for account_id, places in waiting.items()
         for blob_id, found in places.items()
-        for box, uid in found
-    ]
-    for start in range(0, len(placed), AT_ONCE):
-        marks, parameters = values(tx, placed[start : start + AT_ONCE])
-        execute_text(
-            tx,
-            "UPDATE message SET thread_id = placed.column3"  # noqa: S608
-            f" FROM ({marks}) AS placed WHERE message.mailbox_id = placed.column1"
-            " AND message.uid = placed.column2 AND message.thread_id IS NULL",
-            parameters,
-        )
+        for place in found
+    }
 
 
 def _choose_threads(

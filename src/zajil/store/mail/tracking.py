@@ -80,10 +80,15 @@ def delete_events(tx: Connection, before_ms: Sequence[int]) -> list[int]:
     return counts
 
 
+PRUNED_AT_ONCE = 1000
+"""Mails that are forgotten in one commit."""
+
+
 def delete_mails(tx: Connection, before_ms: Sequence[int]) -> list[int]:
     """Forget who wrote to whom before each of the given times, but for what still waits.
 
-    The messages themselves are the owners' and stay in their mailboxes.
+    At most ``PRUNED_AT_ONCE`` mails of each, the oldest, because new mail waits meanwhile. The
+    messages themselves are the owners' and stay in their mailboxes.
 
     Unit of work: idempotent.
 
@@ -95,10 +100,10 @@ def delete_mails(tx: Connection, before_ms: Sequence[int]) -> list[int]:
         unfinished = sa.select(recipient.c.mail_id).where(
             recipient.c.mail_id == mail.c.id, recipient.c.state.in_(QUEUED)
         )
+        old = sa.select(mail.c.id).where(_old_mails(limit), ~unfinished.exists())
+        oldest = old.order_by(mail.c.id).limit(PRUNED_AT_ONCE)
         gone = tx.execute(
-            sa.delete(mail)
-            .where(_old_mails(limit), ~unfinished.exists())
-            .returning(mail.c.id, mail.c.blob_id)
+            sa.delete(mail).where(mail.c.id.in_(oldest)).returning(mail.c.id, mail.c.blob_id)
         ).all()
         for start in range(0, len(gone), 1000):
             part = [row.id for row in gone[start : start + 1000]]
