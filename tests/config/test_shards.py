@@ -20,7 +20,9 @@ def _read(text: str) -> Configuration:
 def test_a_shard_has_a_database_a_folder_and_backups_of_its_own() -> None:
     configuration = _read(
         '[store.shards]\nnorth = { url = "postgresql:///north" }\n'
-        'south = { url = "sqlite", backup = "elsewhere" }\n'
+        'south = { url = "postgresql:///south", replica_url = "postgresql:///standby", '
+        'backup = "elsewhere" }\n'
+        '[store]\nurl = "postgresql:///main"\nreplica_url = "postgresql:///another"\n'
         '[backup]\ntarget = "copies"\n'
         '[acme]\ndirectory = "https://authority.example/"\nagree_terms = true\n'
     )
@@ -30,6 +32,7 @@ def test_a_shard_has_a_database_a_folder_and_backups_of_its_own() -> None:
     assert north.server.data_dir == Path("/etc/data/shards/north")
     assert north.backup.target == "/etc/copies-north"
     assert south.backup.target == "/etc/elsewhere"
+    assert (north.store.replica_url, south.store.replica_url) == (None, "postgresql:///standby")
     assert configuration_of(configuration, "main") is configuration
     # Certificates are obtained once for the server.
     assert north.acme.directory is None

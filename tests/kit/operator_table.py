@@ -336,6 +336,12 @@ PAGES: dict[str, Page] = {
             "zajil --shard north backup create": Expected(says=("^snapshot 2",)),
             "zajil --shard north backup list": Expected(says=("SNAPSHOT",)),
             "zajil --shard north store check": Expected(says=("not damaged",)),
+            "zajil account move basim@example.org --to north": Expected(
+                adds=("--drop-rights",), says=("moved basim@example.org from main to north",)
+            ),
+            "zajil account move basim@example.org --undo": Expected(
+                status=1, says=("nothing to undo",)
+            ),
         },
     ),
     "signing": Page(

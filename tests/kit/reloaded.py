@@ -129,7 +129,7 @@ def running(folder: Path, pair: tuple[Path, Path], *, store_url: str = "") -> It
         pair: certificate and key.
         store_url: of an empty database of PostgreSQL; default: SQLite.
     """
-    made = _set_up_on(folder, store_url) if store_url else set_up(folder)
+    made = set_up_on(folder, store_url) if store_url else set_up(folder)
     install(folder, pair)
     configuration = folder / "zajil.toml"
     text = configuration.read_text("utf-8")
@@ -146,7 +146,8 @@ def running(folder: Path, pair: tuple[Path, Path], *, store_url: str = "") -> It
         yield server
 
 
-def _set_up_on(folder: Path, store_url: str) -> SetUp:
+def set_up_on(folder: Path, store_url: str) -> SetUp:
+    """Set up on an empty database of PostgreSQL, as ``set_up`` does."""
     command = ["setup", "y.test", "--dir", str(folder), "--admin", "b@y.test", "--json"]
     command += ["--database", store_url]
     done = subprocess.run([*_ZAJIL, *command], check=True, stdout=subprocess.PIPE)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kit.installation import Installation, serving, set_up
+from kit.installation import Installation, SetUp, serving, set_up
+from kit.reloaded import set_up_on
 from zajil.cli.main import main
 
 PASSWORD = "a long password"
@@ -46,33 +47,30 @@ class Sharded:
                 status = int(ended.code or 0)
         return status, out.getvalue(), err.getvalue()
 
+    def add(self, address: str) -> Path:
+        """Add an account; give the file with its password."""
+        secret = self.configuration.parent / "password"
+        secret.write_text(PASSWORD)
+        self.run("account", "add", address, "--password-file", str(secret))
+        return secret
+
     @contextmanager
     def served(self, tls: tuple[Path, Path], *settings: str) -> Iterator[Installation]:
         """Serve until the end of the block."""
-        made = set_up_of(self)
+        made = SetUp(self.configuration, self.login, self.password)
         with serving(made, tls, *settings, workers=2) as server:
             yield server
 
 
-def set_up_of(sharded: Sharded) -> Any:
-    """Return it as ``kit.installation.serving`` takes it."""
-    from kit.installation import SetUp
-
-    return SetUp(sharded.configuration, sharded.login, sharded.password)
-
-
 def make_sharded(folder: Path, *, main_url: str = "sqlite", north_url: str = "sqlite") -> Sharded:
     """Set up both shards in a new folder; nobody serves them yet."""
-    made = set_up(folder)
+    made = set_up(folder) if main_url == "sqlite" else set_up_on(folder, main_url)
     text = made.configuration.read_text("utf-8")
     text += f'\n[store.shards]\nnorth = {{ url = "{north_url}" }}\n'
     made.configuration.write_text(text, "utf-8")
     sharded = Sharded(made.configuration, made.login, made.password)
-    assert main_url == "sqlite"
     sharded.run("shard", "create", "north")
     sharded.run("--shard", "north", "domain", "add", "north.test")
-    secret = folder / "password"
-    secret.write_text(PASSWORD)
-    sharded.run("account", "add", "anna@north.test", "--password-file", str(secret))
+    secret = sharded.add("anna@north.test")
     sharded.run("account", "password", "b@y.test", "--password-file", str(secret))
     return Sharded(made.configuration, made.login, PASSWORD)

@@ -19,12 +19,14 @@ from zajil.app.certificates import certificate_chore
 from zajil.app.chores import Chore, repeated
 from zajil.app.directory import mirror_directory
 from zajil.app.monitoring import note_success
+from zajil.app.moved_accounts import let_moved_go
 from zajil.app.resources import WorkerResources, guarded_fetcher, own_mailer
 from zajil.app.sts_policies import sts_policies
 from zajil.check.learned.greylist import prune_greylist
 from zajil.check.learned.reputation import forget_history, learner_of
 from zajil.check.learned.trainer import Trainer
 from zajil.config.options import Configuration
+from zajil.config.options_shards import MAIN_SHARD
 from zajil.core.ids import MailboxId
 from zajil.keys.upkeep import KeyUpkeep
 from zajil.monitor.store_check import NightlyCheck, fill_digests
@@ -79,6 +81,7 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         Chore("notifications", _push_sender(resources).run),
         every("threads", 24 * _HOUR, indexer.prune),
         *_care_of_the_store(resources),
+        *_care_of_shards(resources),
     ]
     policies = sts_policies(resources)
     if policies is not None:
@@ -125,6 +128,13 @@ def _sweeps(resources: WorkerResources) -> Sequence[Chore]:
     if not resources.store.blobs.reads_objects:
         return ()
     return [_every(resources, "objects", 24 * _HOUR, functools.partial(_sweep, resources))]
+
+
+def _care_of_shards(resources: WorkerResources) -> Sequence[Chore]:
+    if resources.shards is None or resources.shard != MAIN_SHARD:
+        return []
+    step = functools.partial(let_moved_go, resources)
+    return [_every(resources, "moved accounts", _MINUTE, step)]
 
 
 def _every(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from zajil.cli import account_change, account_person, account_show
+from zajil.cli import account_change, account_move, account_person, account_show
 from zajil.cli.account_lists import add_csv
 from zajil.cli.app_password import app_password_app
 from zajil.cli.configured import open_operations
@@ -25,6 +25,7 @@ account_app.command("admin")(account_change.set_admin)
 account_app.command("forward")(account_change.forward)
 account_app.command("delegate")(account_change.delegate)
 account_app.command("release")(account_change.release)
+account_app.command("move")(account_move.move)
 account_app.command("export")(account_person.export)
 account_app.command("erase")(account_person.erase)
 

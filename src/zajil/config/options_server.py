@@ -137,9 +137,9 @@ class StoreOptions(Options):
         examples=[{"north": {"url": "postgresql://zajil@db2/north"}}],
         description="Further stores, for some of the domains; store.url is the shard main. `zajil "
         "shard create` creates a store. url: its database, another one or another schema than "
-        "those of the other shards. blobs, backup: other places for its large messages and "
-        "backups; default: store.blobs and backup.target with the name at the end. See "
-        "docs/run/shards.md.",
+        "those of the other shards. replica_url: its standby. blobs, backup: other places for its "
+        "large messages and backups; default: store.blobs and backup.target with the name at the "
+        "end. See docs/run/shards.md.",
     )
     expunged_retention_ms: Duration = Field(
         parse_duration("90d"),

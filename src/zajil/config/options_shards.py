@@ -33,6 +33,8 @@ class ShardOptions(Options):
 
     url: DatabaseAddress
     """Of its database; ``sqlite``: a file in its folder."""
+    replica_url: DatabaseAddress | None = None
+    """Of a standby of its database; ``None``: there is none."""
     blobs: BlobsPlace | None = None
     """Where its large messages go; ``None``: beside those of the main shard."""
     backup: BackupPlace | None = None

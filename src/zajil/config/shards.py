@@ -49,7 +49,13 @@ def configuration_of(configuration: Configuration, shard: str) -> Configuration:
     target = options.backup
     if target is None and backup.target is not None:
         target = beside(backup.target, shard)
-    own = {"url": options.url, "blobs": blobs, "s3": s3, "shards": {}}
+    own: dict[str, object] = {
+        "url": options.url,
+        "replica_url": options.replica_url,
+        "blobs": blobs,
+        "s3": s3,
+        "shards": {},
+    }
     return configuration.model_copy(
         update={
             "store": store.model_copy(update=own),

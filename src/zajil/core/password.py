@@ -17,6 +17,8 @@ IN_DIRECTORY = "{LDAP}"
 """In place of a hash: the password is in the directory of the organisation (``[directory]``)."""
 NO_PASSWORD = "{NONE}"  # noqa: S105
 """In place of a hash: the account has no password; its owner logs in by another provider."""
+MOVED_AWAY = "{MOVED}"
+"""In place of a hash: the account is in another shard now, and the rest of it is removed soon."""
 
 _PROFILE = get_profile("OpaqueString")
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from zajil.accept.accept import accept
 from zajil.accept.context import AcceptanceContext, SessionFacts
-from zajil.accept.outcome import Accepted, NotAccepted
+from zajil.accept.outcome import Accepted, NotAccepted, RefusalReason
 from zajil.accept.recipients import add_recipient
 from zajil.accept.transaction import Transaction
 from zajil.core.address import Address
 from zajil.core.mail_options import MailOptions, Notify
 from zajil.deliver.outgoing_mail import AttemptOutcome, RecipientResult, deferred, result_of
 from zajil.route.directory_flow import ask_directory_and_wait
-from zajil.route.recipient import route_recipient
+from zajil.route.recipient import Remote, route_recipient
 from zajil.smtp.reply import Reply
 from zajil.store.engine.errors import StoreError
 from zajil.store.mail.blob_reader import BlobReader
@@ -141,11 +141,13 @@ class Handover:
     ) -> NotAccepted | None:
         directory = context.store.directory
         flow = route_recipient(one.recipient, directory.postmaster)
+        route = await ask_directory_and_wait(flow, directory)
+        if isinstance(route, Remote):  # it was moved meanwhile, and is found by the next attempt
+            return NotAccepted(RefusalReason.UNAVAILABLE)
         return add_recipient(
             transaction,
             one.recipient,
-            await ask_directory_and_wait(flow, directory),
-            # An alias of the other shard may lead outside; its own domain is there, or was.
+            route,
             may_relay=False,
             at_ms=context.clock.now_ms(),
             options=one.options,

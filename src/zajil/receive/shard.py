@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from zajil.accept.context import AcceptanceContext
 from zajil.core.address import Address
+from zajil.route.recipient import RecipientRoute, Remote
 
 if TYPE_CHECKING:
     from zajil.receive.session import SmtpSession
@@ -33,6 +34,17 @@ def choose_shard(session: SmtpSession, recipient: Address) -> bool:
     use_context(session, context)
     transaction.spool = context.make_spool()  # nothing of the message has come yet
     return True
+
+
+def has_left_shard(session: SmtpSession, recipient: Address, route: RecipientRoute) -> bool:
+    """Return whether an account was moved to another shard since the shard was chosen.
+
+    The address is ours all the same: nobody may be told that we do not relay mail to it.
+    """
+    shards = session.context.shards
+    if shards is None or session.account is not None or not isinstance(route, Remote):
+        return False
+    return shards.find(recipient) is not None
 
 
 def use_context(session: SmtpSession, context: AcceptanceContext) -> None:

@@ -200,8 +200,19 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
         drop_forwarding_to(tx, row.address)
         drop_delegations_of(tx, account_id)
         drop_delegations_for(tx, row.address)
+    delete_rows_of(tx, account_ids)
+    return [None] * len(account_ids)
+
+
+def delete_rows_of(tx: Connection, account_ids: Sequence[AccountId]) -> None:
+    """Remove accounts with all that is theirs; who names them elsewhere goes on naming them.
+
+    Locks the accounts' mailboxes; touches them and the directory.
+    """
+    for account_id in account_ids:
+        tx.execute(sa.delete(address).where(address.c.account_id == account_id))
         tx.execute(sa.delete(send_count).where(send_count.c.account_id == account_id))
-        _delete_mailboxes(tx, account_id)
+        delete_mailboxes_of(tx, account_id)
         delete_deleted_of(tx, [account_id])
         forget_training(tx, account_id)
         tx.execute(sa.delete(account).where(account.c.id == account_id))
@@ -224,7 +235,6 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
     delete_index_of(tx, account_ids)
     delete_imported_of(tx, account_ids)
     touch(tx, DIRECTORY)
-    return [None] * len(account_ids)
 
 
 def get_account(conn: Connection, account_id: AccountId) -> AccountRow | None:
@@ -313,7 +323,8 @@ def _first_mailboxes(account_id: AccountId, now_ms: int) -> list[dict[str, objec
     ]
 
 
-def _delete_mailboxes(tx: Connection, account_id: AccountId) -> None:
+def delete_mailboxes_of(tx: Connection, account_id: AccountId) -> None:
+    """Remove the mailboxes of an account with their messages; locks and touches them."""
     ids = list(tx.scalars(sa.select(mailbox.c.id).where(mailbox.c.account_id == account_id)))
     lock_mailboxes(tx, ids)
     blob_ids = tx.scalars(

@@ -196,7 +196,8 @@ def look_up(
             forward_to=forward_to,
             keeps_copy=keeps_copy,
         )
-        if caps is not None:
+        # One that was moved to another shard has no mailboxes any more, and is suspended.
+        if caps is not None and row.inbox is not None:
             entry = _with_room(conn, entry, caps, row.inbox_messages)
     return DirectoryAnswer(True, entry)
 

@@ -1,8 +1,7 @@
 """What must hold between the rows of a store, as queries that find where it does not.
 
-Each rule is one query in a snapshot of its own, so that a check beside a running server holds none
-for long. No unit of work leaves any of this behind: what is found comes from a disk, a restored
-backup, or a fault of ours.
+Each rule is one query in a snapshot of its own, so that none is held for long. No unit of work
+leaves any of this behind: what is found comes from a disk, a restored backup, or a fault of ours.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.password import MOVED_AWAY
 from zajil.core.service import QUEUED
 from zajil.core.value_class import value_class
 from zajil.store.schema import (
@@ -54,9 +54,8 @@ class Damage:
     """One thing in the store that is not as it must be."""
 
     kind: str
-    """For programs: missing-blob, wrong-size, wrong-count, orphan, unreadable,
-    no-space, wrong-bytes, wrong-value, wrong-summary, wrong-words, unreachable, missing-key,
-    foreign-place."""
+    """One of missing-blob, wrong-size, wrong-count, orphan, unreadable, no-space, wrong-bytes,
+    wrong-value, wrong-summary, wrong-words, unreachable, missing-key, foreign-place."""
     what: str
     """Names the row or the file."""
     reason: str
@@ -374,7 +373,8 @@ RULES = (
     ),
     Rule(
         sa.select(account.c.id, account.c.login).where(
-            no_row(mailbox, mailbox.c.account_id == account.c.id, mailbox.c.role == "inbox")
+            no_row(mailbox, mailbox.c.account_id == account.c.id, mailbox.c.role == "inbox"),
+            account.c.password_hash != MOVED_AWAY,
         ),
         "orphan",
         lambda row: f"account {row.login}",

@@ -16,7 +16,10 @@ from zajil.core.address import Address
 from zajil.core.errors import AlreadyExists, NotFound, Refused
 from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, touch
-from zajil.store.schema import domain, shard, shard_place
+from zajil.store.schema import domain, shard, shard_move, shard_place
+
+HOLDS = ("holding", "emptied")
+"""Steps of a move (``store.shards.moves.MoveStep``) in which nobody can use the account."""
 
 
 class UnknownShard(NotFound):
@@ -63,6 +66,8 @@ class Places:
     """Shard of each domain of ours, those of the main shard included; ASCII names."""
     single: dict[str, str]
     """Shard of each address key and login name that is apart from its domain."""
+    moving: frozenset[str] = frozenset()
+    """Address keys and login names of accounts that are suspended because they are moved."""
 
 
 def place_of_domain(ascii_name: str) -> str:
@@ -149,7 +154,9 @@ def load_places(conn: Connection) -> Places:
             domains[name[1:]] = home
         else:
             single[name] = home
-    return Places(domains, single)
+    on_hold = shard_move.c.step.in_(HOLDS)
+    moving = conn.execute(sa.select(shard_move.c.address_key, shard_move.c.login).where(on_hold))
+    return Places(domains, single, frozenset(name for names in moving for name in names))
 
 
 def home_of(places: Places, who: Address) -> str | None:

@@ -53,7 +53,13 @@ class Homes:
         return self._places.domains.get(ascii_name)
 
     def of_login(self, prepared: str) -> str:
-        """Return the shard of a login name or address key that was typed; nobody's: ``main``."""
+        """Return the shard of a login name or address key that was typed; nobody's: ``main``.
+
+        Raises:
+            StoreUnavailable: the account is being moved: try again in a moment.
+        """
+        if prepared in self._places.moving:
+            raise StoreUnavailable("the account is being moved to another shard")
         return home_of_login(self._places, prepared)
 
     async def domains(self) -> frozenset[str]:

@@ -76,10 +76,9 @@ def _count_from(tx: Connection, table: str, highest: int, first: int, end: int) 
     if tx.dialect.name == "postgresql":
         last = int(tx.scalar(sa.text(f"SELECT last_value FROM {table}_id_seq")) or 0)  # noqa: S608
         value = max(highest, last if first <= last < end else first, 1)
-        is_used = value > first
         tx.execute(
-            sa.text("SELECT setval(CAST(:name AS regclass), :value, :used)"),
-            {"name": f"{table}_id_seq", "value": value, "used": is_used},
+            sa.text("SELECT setval(CAST(:name AS regclass), :value)"),
+            {"name": f"{table}_id_seq", "value": value},
         )
         return
     last = int(
