@@ -379,6 +379,7 @@ PAGES: dict[str, Page] = {
     "nodes": Page(
         prepare=scenes.moved_to_postgresql,
         expected={
+            "zajil store move-blobs": Expected(says=("moved 0 messages",)),
             "zajil node list": Expected(
                 before=scenes.second_node, says=(r"NODE +HOST", r"(?s) active .* active ")
             ),

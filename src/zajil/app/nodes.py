@@ -15,7 +15,7 @@ from typing import TypeVar
 from zajil.net.logger import get_logger
 from zajil.store.engine.batch import QUEUE
 from zajil.store.engine.errors import NodeGone, StoreUnavailable
-from zajil.store.engine.nodes import BEAT_SECONDS, NodeRow, NodeState, Silence
+from zajil.store.engine.nodes import ALIVE, BEAT_SECONDS, NodeRow, NodeState, Silence
 from zajil.store.engine.open import Store
 
 T = TypeVar("T")
@@ -123,7 +123,7 @@ class NodeKeeper:
         for row in self._silence.look(others, began):
             await self._take_over(row)
         for row in others:
-            if row.state is NodeState.GONE and not row.is_cleared:
+            if row.state not in ALIVE and not row.is_cleared:
                 await self._clear(row, row.epoch)
 
     async def _take_over(self, row: NodeRow) -> None:

@@ -163,12 +163,12 @@ def enter_node(dialect: Dialect, node_id: NodeId, facts: NodeFacts, now_ms: int)
     with dialect.writer.begin() as conn:
         row = _locked(conn, node_id)
         epoch = _insert(conn, dialect, node_id) if row is None else row.epoch + 1
-        _set(conn, node_id, state=NodeState.GONE, epoch=epoch, is_cleared=False)
+        _set(conn, node_id, state=NodeState.STOPPED, epoch=epoch, is_cleared=False)
     clear_node(dialect, node_id, epoch, now_ms)
     with dialect.writer.begin() as conn:
         values = {"host": facts.host, "version": facts.version, "schema": facts.schema}
         started = {"started_ms": dialect.time_ms(conn), "beat_ms": dialect.time_ms(conn)}
-        _set(conn, node_id, state=NodeState.STOPPED, **values, **started)
+        _set(conn, node_id, **values, **started)
 
 
 def join_node(dialect: Dialect, node_id: NodeId, facts: NodeFacts, now_ms: int) -> int:
@@ -184,7 +184,7 @@ def join_node(dialect: Dialect, node_id: NodeId, facts: NodeFacts, now_ms: int) 
         row = find_node(conn, node_id)
     if row is None:
         enter_node(dialect, node_id, facts, now_ms)
-    elif row.state is NodeState.GONE and not row.is_cleared:
+    elif row.state not in ALIVE and not row.is_cleared:
         clear_node(dialect, node_id, row.epoch, now_ms)
     with dialect.writer.begin() as conn:
         dialect.lock_floor(conn, alone=False)
@@ -276,7 +276,7 @@ def clear_node(dialect: Dialect, node_id: NodeId, epoch: int, now_ms: int) -> Fr
         time.sleep(_LOOK_AGAIN_SECONDS)
     with dialect.writer.begin() as conn:
         row = _locked(conn, node_id)
-        if row is None or row.epoch != epoch or row.state != NodeState.GONE or row.is_cleared:
+        if row is None or row.epoch != epoch or row.state in ALIVE or row.is_cleared:
             return None
         # Others hear of the queue by their next look, within a second.
         begin_batch(conn, Batch(lambda: None, now_ms, Caps()))
@@ -389,7 +389,7 @@ def _insert(conn: Connection, dialect: Dialect, node_id: NodeId) -> int:
     """Insert a node; its epoch is a time, so that one that was forgotten never gets an old one."""
     at_ms = dialect.time_ms(conn)
     given = {"beat": 0, "beat_ms": at_ms, "started_ms": at_ms, "skew_ms": 0}
-    named = {"host": "", "version": "", "schema": "", "state": NodeState.GONE, "epoch": at_ms}
+    named = {"host": "", "version": "", "schema": "", "state": NodeState.STOPPED, "epoch": at_ms}
     counts = {"workers": 0, "sessions": 0, "is_cleared": False}
     conn.execute(sa.insert(node).values(id=node_id, **named, **given, **counts))
     return at_ms
