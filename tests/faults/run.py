@@ -1,14 +1,14 @@
 """Let nodes fail under load, and account for every mail: ``python tests/faults/run.py``.
 
-Prints a table of the faults and what is wrong afterwards. Exit status: 0 nothing is wrong, 1
-something is.
+Prints a table of the faults and what is wrong afterwards. Ctrl-C and SIGTERM end it after the fault
+under way, with the account of what was done. Exit status: 0 nothing is wrong, 1 something is.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import random
+import signal
 import sys
 import tempfile
 import time
@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from kit.fault_run import FaultRun, run_faults
+from kit.fault_run import FaultReport, FaultRun, run_faults
 
 
 def main() -> int:
@@ -39,13 +39,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="zajil-faults-") as made:
         folder = given.keep or Path(made)
         folder.mkdir(exist_ok=True)
-        report = asyncio.run(run_faults(folder, plan, lambda line: print(line, flush=True)))
+        report = asyncio.run(_run(folder, plan))
     print(report.table())
     for line in report.wrong:
         print(f"wrong: {line}")
     return 1 if report.wrong else 0
 
 
+async def _run(folder: Path, plan: FaultRun) -> FaultReport:
+    enough, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, enough.set)
+    return await run_faults(folder, plan, lambda line: print(line, flush=True), enough)
+
+
 if __name__ == "__main__":
-    random.seed()
     raise SystemExit(main())

@@ -17,7 +17,7 @@ def look(folder: Path, plan: FaultRun) -> FaultReport:
     return report
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_twenty_brief_faults_of_two_nodes(tmp_path: Path) -> None:
     report = look(tmp_path, FaultRun(faults=20, seed=2, nodes=2, objects=False, brief=True))
     assert len(report.faults) == 20

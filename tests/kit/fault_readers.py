@@ -259,6 +259,8 @@ class Keeper:
             self._ledger.names(f"{self.login}/{mailbox}", int(found[1]), message.token)
 
     async def _uid(self, client: ImapClient, message: KeptMessage) -> int:
+        # A session need not know yet what another one changed (RFC 3501 section 5.2).
+        await client.command("NOOP")
         lines = await client.command(f"UID SEARCH SUBJECT {message.token}")
         _require_ok(lines[-1], "SEARCH")
         found = [

@@ -121,14 +121,21 @@ class FaultReport:
         return max(gaps)
 
 
-async def run_faults(folder: Path, plan: FaultRun, tell: Callable[[str], None]) -> FaultReport:
+async def run_faults(
+    folder: Path,
+    plan: FaultRun,
+    tell: Callable[[str], None],
+    enough: asyncio.Event | None = None,
+) -> FaultReport:
     """Do it.
 
     Args:
         folder: an empty one.
         plan: what is asked for.
         tell: gets a line about each fault.
+        enough: no more faults are done once it is set; what was done is accounted for.
     """
+    enough = enough or asyncio.Event()
     chance = random.Random(plan.seed)
     report = FaultReport(plan, Ledger())
     async with fault_world(folder, chance, nodes=plan.nodes, objects=plan.objects) as world:
@@ -141,7 +148,7 @@ async def run_faults(folder: Path, plan: FaultRun, tell: Callable[[str], None]) 
         load += (Keeper(world, report.ledger, login, _part(chance)) for login in ("a3", "a4"))
         tasks = [asyncio.create_task(one.run(ending)) for one in load]
         try:
-            await _do_faults(world, plan, report, chance, tell)
+            await _do_faults(world, report, chance, tell, enough)
         finally:
             ending.set()
             done = await asyncio.gather(*tasks, return_exceptions=True)
@@ -158,15 +165,16 @@ async def run_faults(folder: Path, plan: FaultRun, tell: Callable[[str], None]) 
 
 async def _do_faults(
     world: FaultWorld,
-    plan: FaultRun,
     report: FaultReport,
     chance: random.Random,
     tell: Callable[[str], None],
+    enough: asyncio.Event,
 ) -> None:
+    plan = report.plan
     probe = Sender(world, report.ledger, "probe", _part(chance), submits=False)
     draw = FaultDraw(chance, brief=plan.brief)
     await asyncio.sleep(0.5 if plan.brief else 1)
-    while (left := plan.faults - len(report.faults)) > 0:
+    while (left := plan.faults - len(report.faults)) > 0 and not enough.is_set():
         count = 2 if left > 1 and (plan.brief or chance.random() < 0.25) else 1
         faults = await do_faults(world, draw, count, plan.kind)
         report.faults += faults

@@ -167,6 +167,7 @@ class ObjectServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
 
     async def make_bucket(self) -> None:

@@ -217,6 +217,7 @@ def _run(
         stderr=log,
         user=_USER if os.geteuid() == 0 else None,
         cwd="/",
+        start_new_session=True,  # Ctrl-C reaches the test alone
     )
 
 
