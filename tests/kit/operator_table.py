@@ -436,6 +436,7 @@ _IMAGE = "tests/packages/test_oci_image.py"
 _PIP = "tests/packages/test_pip_installation.py"
 _DIRECTORY = "tests/cli/test_directory.py"
 RUN_ELSEWHERE: dict[str, str] = {
+    "zajil store copy --url-file /etc/zajil/store.url": "tests/cli/test_store_copy.py",
     "zajil account unlink amal ldap": _DIRECTORY,
     "zajil directory check": _DIRECTORY,
     "zajil directory check amal@example.org": _DIRECTORY,

@@ -11,6 +11,7 @@ import typer
 from zajil.cli.configured import opened_store, read_configuration
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json, printable, progress_bar, spell_count, spell_size
+from zajil.cli.store_copy import copy
 from zajil.cli.upgrade import run
 from zajil.core.errors import NOT_DONE
 
@@ -43,6 +44,7 @@ def create(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 store_app.command("upgrade", hidden=True)(run)
+store_app.command("copy")(copy)
 
 
 @store_app.command("check")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
-from typing import Any
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock
 from zajil.core.units import format_size
 from zajil.core.value_class import value_class
+from zajil.net.system import system_random
 from zajil.operations.run import as_server_user, find_user
 from zajil.read.derived_check import DerivedCheck
 from zajil.read.indexer import reindex
@@ -22,7 +23,7 @@ from zajil.store.engine.check_results import (
     load_checks,
     record_checks,
 )
-from zajil.store.engine.dialect import Progress
+from zajil.store.engine.dialect import Progress, Stage
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import is_served, make_folder
 from zajil.store.engine.life import create_store
@@ -34,6 +35,9 @@ from zajil.store.people.domains import list_domains
 from zajil.store.repair.check import find_damage, repair
 from zajil.store.repair.contents import Contents, check_contents, results_of
 from zajil.store.repair.damage import Damage
+
+if TYPE_CHECKING:
+    from zajil.store.copy.move import MovedStore
 
 _MOST_KEPT = 20
 """Sentences of damage that are kept."""
@@ -97,8 +101,24 @@ def make_store(configuration: Configuration) -> None:
         create_store(configuration.store, server.data_dir)
 
 
-Stage = Callable[[str], AbstractContextManager[Progress]]
-"""Shows the progress of one part of the work, under its name."""
+def copy_store(configuration: Configuration, url: str, stage: Stage) -> MovedStore:
+    """Copy the store to a PostgreSQL database, for the server's user.
+
+    Raises:
+        WrongUser: ``server.user`` is not us, and we are not root.
+        StoreExists, StoreInUse, StoreFull, StoreUnavailable: as ``move_store``.
+    """
+    from zajil.store.copy.move import move_store
+
+    load_alembic()
+    with as_server_user(configuration.server.user):
+        return move_store(
+            configuration.store,
+            configuration.server.data_dir,
+            url,
+            random=system_random,
+            stage=stage,
+        )
 
 
 def check_store(

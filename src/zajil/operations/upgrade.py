@@ -10,8 +10,7 @@ from zajil.config.options import Configuration
 from zajil.core.clock import Clock
 from zajil.core.value_class import value_class
 from zajil.operations.run import as_server_user
-from zajil.operations.store import Stage
-from zajil.store.engine.dialect import Progress
+from zajil.store.engine.dialect import Progress, Stage
 from zajil.store.engine.life import Upgrade, undo_store, upgrade_store
 from zajil.store.engine.migrate import load_alembic
 from zajil.store.engine.open import open_store

@@ -4,7 +4,7 @@
 ``mail`` (messages, mailboxes, the journey), ``queue`` (recipients that wait for delivery),
 ``people`` (domains, accounts, aliases, passwords, keys), ``feedback`` (counts of what users and
 peers did), ``reports`` (DMARC reports), ``repair`` (finding damage),
-``backup`` (snapshots elsewhere), ``migrations``.
+``backup`` (snapshots elsewhere), ``copy`` (from SQLite to PostgreSQL), ``migrations``.
 
 A unit of work is a function whose first parameter is ``tx``; the writer runs it in a transaction.
 Its docstring states whether it may run twice, and which tables it changes.

@@ -21,6 +21,9 @@ from zajil.core.ids import NodeId
 Progress = Callable[[int, int], None]
 """Told how much is done, and how much there is."""
 
+Stage = Callable[[str], AbstractContextManager[Progress]]
+"""Shows the progress of one part of the work, under its name."""
+
 READERS = 4
 """Reader threads of one open store in a file, a connection each."""
 

@@ -24,6 +24,7 @@ from zajil.store.engine.errors import (
     MISSING_ADVICE,
     NoStore,
     OlderSchema,
+    StoreExists,
     StoreFull,
     StoreUnavailable,
     WrongSchema,
@@ -42,7 +43,13 @@ _FILE = re.compile(r"([0-9]{4})_\w+\.py")
 _KIND = re.compile(r'^KIND = "(\w+)"$', re.M)
 """What a migration says of itself (``store.engine.rolling``)."""
 _FIRST_WITH_FLOOR = "0053"
-_VERSION_TABLE = "alembic_version"
+VERSION_TABLE = "alembic_version"
+"""Its one row is the number of the last migration."""
+UNFINISHED_TABLE = "unfinished_copy"
+"""The same while ``store.copy`` fills the tables."""
+_UNFINISHED = (
+    "holds an unfinished copy: run `zajil store copy` again with the configuration of the old store"
+)
 _FIRST_TABLES = {"domain", "account", "mailbox", "message"}
 
 
@@ -72,6 +79,8 @@ def create_tables(dialect: Dialect) -> None:
         StoreUnavailable: the database cannot be reached or written.
     """
     with told_in_one_sentence(dialect), dialect.creating() as conn:
+        if sa.inspect(conn).has_table(UNFINISHED_TABLE, dialect.schema_of(conn)):
+            raise StoreExists(f"{dialect.place} {_UNFINISHED}")
         run_migrations(conn)
         record_upgrade(conn, "", known_schemas()[-1])
 
@@ -135,10 +144,12 @@ def require_known(conn: Connection) -> None:
 def read_schema(conn: Connection, dialect: Dialect) -> Schema:
     """Find out which tables there are, in a transaction of the caller; as ``examine``."""
     tables = set(sa.inspect(conn).get_table_names(dialect.schema_of(conn)))
+    if UNFINISHED_TABLE in tables:
+        raise NoStore(f"{dialect.place} {_UNFINISHED}")
     if not tables:
         raise NoStore(f"{dialect.place} holds no tables: {MISSING_ADVICE}")
     found = None
-    if _VERSION_TABLE in tables:
+    if VERSION_TABLE in tables:
         found = conn.scalar(_FOUND)
     if found is None or not tables >= _FIRST_TABLES:
         raise NoStore(f"{dialect.place} is not a store of Zajil: {MISSING_ADVICE}")
@@ -280,4 +291,4 @@ def run_migrations(conn: Connection, *, to: str = "head", back_to: str | None = 
         conn.execute(sa.insert(schema_floor).values(floor=floor))
 
 
-_FOUND = sa.text(f"SELECT version_num FROM {_VERSION_TABLE}")  # noqa: S608 - a constant
+_FOUND = sa.text(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - a constant

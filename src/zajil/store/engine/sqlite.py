@@ -34,6 +34,7 @@ from zajil.store.engine.errors import (
     StoreUnavailable,
 )
 from zajil.store.engine.folder import DATABASE_NAME, new_private_file
+from zajil.store.engine.moved import MOVED_NAME, require_not_moved, require_writable
 from zajil.store.engine.rows import execute_text
 
 OLDEST_SQLITE = (3, 51, 3)
@@ -70,7 +71,9 @@ class Sqlite(Dialect):
         # Pages that a connection keeps. One that reads has the kernel's cache behind it.
         writes = ("PRAGMA synchronous = FULL", "PRAGMA cache_size = -16384")
         reads = ("PRAGMA query_only = ON", "PRAGMA cache_size = -2048")
+        self._moved = path.with_name(MOVED_NAME)
         self.writer = self._engine("BEGIN IMMEDIATE", *writes, pool_size=2)
+        sa.event.listen(self.writer, "begin", self._require_writable, insert=True)
         self.reader = self._engine("BEGIN", *reads, pool_size=READERS)
 
     def _engine(self, begin: str, *pragmas: str, pool_size: int) -> sa.Engine:
@@ -101,6 +104,26 @@ class Sqlite(Dialect):
 
         return engine
 
+    def _require_writable(self, _connection: object) -> None:
+        """See that the store is not being copied, and has not moved."""
+        if self._moved.exists():
+            require_writable(self._moved.parent)
+
+    @contextmanager
+    def holding(self) -> Iterator[Connection]:
+        """Return a transaction that reads the last of the store: nobody else writes meanwhile.
+
+        The caller has said that the store is being copied (``moved.moving``), so whoever wants to
+        write is refused, and does not wait.
+        """
+        patience = "PRAGMA busy_timeout = 60000"
+        engine = self._engine("BEGIN IMMEDIATE", patience, pool_size=1)
+        try:
+            with engine.begin() as conn:
+                yield conn
+        finally:
+            engine.dispose()
+
     def _connect(self, **options: Any) -> Any:
         # "rw": a database that is missing is never made by opening it.
         name = f"file:{quote(str(self.path.resolve()))}?mode=rw"
@@ -110,7 +133,8 @@ class Sqlite(Dialect):
 
     @contextmanager
     def examining(self) -> Iterator[Connection]:
-        """Return a snapshot; says so where the file is missing or empty."""
+        """Return a snapshot; says so where the file is missing or empty, or the store moved."""
+        require_not_moved(self.path.parent)
         try:
             size = self.path.stat().st_size
         except FileNotFoundError:
