@@ -106,6 +106,7 @@ def test_store_create_makes_the_data_folder(run: Run, folder: Path) -> None:
     (folder / "data").rename(folder / "elsewhere")
     status, _, err = run("account", "list")
     assert (status, f"the data folder {folder / 'data'} is missing" in err) == (1, True)
+    assert "for a new node of a store in PostgreSQL, create an empty folder" in err
     assert run("store", "create", "--json")[0] == 0
     assert stat.S_IMODE((folder / "data").stat().st_mode) == 0o700
 

@@ -106,6 +106,30 @@ def test_a_mistake_is_one_sentence(more: str, sentence: str) -> None:
     assert str(mistake(GOOD + more)) == sentence
 
 
+@pytest.mark.parametrize(
+    "user", ["z:p@ss", "z:p/ss", "z:p#ss", "z:p?ss", "z:p[ss", "z:100%rain", "z:p@ss/w%rd#1:x"]
+)
+def test_a_raw_character_in_the_password_of_the_database_is_explained(user: str) -> None:
+    text = str(mistake(GOOD + f'[store]\nurl = "postgresql://{user}@db.example/zajil"'))
+    assert "special character that must be written as %" in text
+    assert "ss" not in text.partition("password")[2]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "z:p%40ss@h1:1,h2:2/x?application_name=a@b",
+        "/z?user=a@b",
+        "h/z?user=a",
+        "z:p:x@[::1]:5/z",
+        "z@/z?host=/tmp/a@b",
+    ],
+)
+def test_addresses_of_databases_that_are_right(rest: str) -> None:
+    text = GOOD + f'[store]\nurl = "postgresql://{rest}"'
+    assert parse_configuration(text, Path("z.toml")).store.url == f"postgresql://{rest}"
+
+
 def test_an_override_of_a_renamed_option_names_the_new_one() -> None:
     with pytest.raises(BadConfiguration, match="renamed to submit"):
         parse_configuration(GOOD, Path("z.toml"), ["submit.future_release_max=1d"])

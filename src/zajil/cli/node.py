@@ -48,7 +48,7 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
 
     Exit status: 0 all nodes run or were stopped, 1 a node is gone, 2 wrong usage.
     """
-    from zajil.operations.nodes import show_nodes
+    from zajil.operations.nodes import NO_LIST, show_nodes
     from zajil.store.engine.nodes import NodeState
 
     with opened_store(context) as store:
@@ -56,7 +56,7 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"nodes": [{**_as_json(one), "own": one.row.node_id == own} for one in nodes]})
     elif not nodes:
-        print("the store is a SQLite database of one server: there is no list of nodes")
+        print(NO_LIST)
     else:
         print_table(_TITLES, [_cells(one) for one in nodes])
     if any(one.row.state is NodeState.GONE for one in nodes):

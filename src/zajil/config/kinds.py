@@ -5,12 +5,13 @@ A validator raises a short reason; ``load`` adds the file and the option.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
@@ -90,21 +91,38 @@ def is_safe_url(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and here)
 
 
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
 def _database_address(value: Any) -> Any:
     # Security: the value may hold a password, and stands in no reason.
     if not isinstance(value, str) or value == "sqlite":
         return value
     if not value.startswith(DATABASE_SCHEMES):
         raise ValueError("it is neither 'sqlite' nor an address like 'postgresql://user@host/name'")
+    address = None
     try:
-        hosts = urlsplit(value).netloc.rpartition("@")[2].split(",")
+        address = urlsplit(value)
+        hosts = address.netloc.rpartition("@")[2].split(",")
         ports = [urlsplit(f"//{host}").port for host in hosts]
         is_right = 0 not in ports and not any(map(str.isspace, value))
     except ValueError:
         is_right = False
+    if "@" in value and (address is None or _has_raw_characters(address)):
+        raise ValueError(
+            "the user or the password has a special character that must be written as % and two "
+            "hexadecimal digits: %40 for @, %2F for /, %25 for %, %23 for #, %3F for ?"
+        )
     if not is_right:
         raise ValueError("it is not an address like 'postgresql://user@host:5432/name'")
     return value
+
+
+def _has_raw_characters(address: SplitResult) -> bool:
+    """Whether a password ends the part of an address that it belongs to, or cannot be decoded."""
+    user, at, host = address.netloc.rpartition("@")
+    after = address.path + address.fragment + (address.query if host and not at else "")
+    return "@" in user + after or _BAD_PERCENT.search(address.netloc) is not None
 
 
 def _web_address(value: Any) -> Any:

@@ -26,6 +26,10 @@ from zajil.store.engine.writer import Transaction
 from zajil.store.queue.queue_counts import count_leases
 from zajil.tracking.audit import NodeDrained, NodeForgotten
 
+NO_LIST = (
+    "there is no list of nodes: the store is a SQLite database, which has one server, "
+    "or no server has used it yet"
+)
 _LOOK_SECONDS = 0.5
 
 
@@ -155,7 +159,7 @@ def _lives(row: NodeRow) -> NodeLives:
 def find_shown(nodes: Sequence[ShownNode], name: str | None, own: NodeId | None) -> ShownNode:
     """Return the node that a name means, or the own one; raises ``NoSuchNode``."""
     if not nodes:
-        raise NoSuchNode("this store has no list of nodes: it is a SQLite database of one server")
+        raise NoSuchNode(NO_LIST)
     wanted = own if name is None else name
     found = [one for one in nodes if one.row.node_id == wanted]
     if not found and name:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _PIECE = 1 << 20
 _CONNECT_TIMEOUT = timedelta(seconds=5)
 _NOT_IMPLEMENTED = 501
+_CODE = re.compile(r"<Code>(\w{1,60})</Code>")
+_SERVER = re.compile(r"Error performing [A-Z]+ (https?://[^/\s]+)")
+_CAUSE = re.compile(r'(?:message|error): "([^"\n]{1,200})"')
 _STATUS = re.compile(r"status code: (\d{3})( [A-Za-z ]+)?")
 
 
@@ -256,8 +259,17 @@ def _listed(found: Any) -> ListedObject:
 
 def _reason(error: Exception) -> tuple[str, int | None]:
     """Return what an operator needs of the words of the library, and the status if it has one."""
-    text = str(error).strip().partition("\n")[0]
-    status = _STATUS.search(text)
-    if status:
-        return f"the service answered {status[0].partition(': ')[2].strip()}", int(status[1])
+    whole = str(error).strip()
+    text = whole.partition("\n")[0]
+    if status := _STATUS.search(text):
+        code = _CODE.search(whole)
+        answer = status[0].partition(": ")[2].strip() + (f" ({code[1]})" if code else "")
+        return f"the service answered {answer}", int(status[1])
+    if server := _SERVER.search(text):
+        cause = _CAUSE.search(whole)
+        why = f": {cause[1].rpartition(': ')[2]}" if cause else ""
+        if "kind: Connect," in whole:
+            return f"cannot connect to {server[1]}{why}", None
+        if "kind: Timeout," in whole:
+            return f"{server[1]} did not answer in time", None
     return text.rpartition(" - ")[2] or type(error).__name__, None

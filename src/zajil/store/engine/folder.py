@@ -38,7 +38,8 @@ def claim_folder(data_dir: Path) -> None:
                 raise StoreUnavailable(f"the data folder {data_dir} is not a folder")
             raise NoStore(
                 f"the data folder {data_dir} is missing: restore it from a backup, or correct "
-                "server.data_dir; `zajil store create` creates a new store"
+                "server.data_dir; `zajil store create` creates a new store; for a new node of a "
+                "store in PostgreSQL, create an empty folder"
             )
         require_owner(data_dir)
         if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
