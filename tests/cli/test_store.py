@@ -134,7 +134,11 @@ def test_commands_ask_for_an_upgrade(run: Run, folder: Path) -> None:
 
 def test_a_current_store_is_not_upgraded(run: Run, folder: Path) -> None:
     assert run("upgrade", "run") == (0, "the store is up to date\n", "")
-    assert json.loads(run("upgrade", "run", "--json")[1]) == {"upgraded": False, "copy": None}
+    assert json.loads(run("upgrade", "run", "--json")[1]) == {
+        "upgraded": False,
+        "copy": None,
+        "waits_for": "",
+    }
     lock = ServerLock(folder / "data")
     lock.take()
     assert run("account", "list")[0] == 0  # commands work beside a server

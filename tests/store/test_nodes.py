@@ -16,10 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kit.store import make_account, make_intake, open_test_store, running, small_store_options
+from zajil.config.load import parse_configuration
 from zajil.core.ids import NodeId
 from zajil.monitor.conditions import AlertKind
 from zajil.monitor.finders import find_ill_nodes
 from zajil.net.system import SystemClock
+from zajil.operations.blob_moves import OthersRun, move_large_messages
 from zajil.store.engine.chores import NOBODY, ChoreTake, load_chores, take_chores
 from zajil.store.engine.errors import NodeGone, StoreUnavailable
 from zajil.store.engine.nodes import (
@@ -239,6 +241,22 @@ def test_a_drained_node_that_is_gone_can_be_forgotten(postgres_url: str, tmp_pat
     new = open_test_store(postgres_url, tmp_path / "one")
     assert (new.standing.epoch or 0) > (one.standing.epoch or 0) + 1
     for store in (one, two, new):
+        store.close_now()
+
+
+def test_messages_do_not_move_to_files_while_another_node_runs(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    one, two = (open_test_store(postgres_url, tmp_path / name) for name in ("one", "two"))
+    for store in (one, two):
+        store.standing.beat(1, 0)
+    text = f'[server]\nhostname = "a.example"\ndata_dir = "{tmp_path}/one"\n'
+    configuration = parse_configuration(text, tmp_path / "z.toml")
+    with pytest.raises(OthersRun, match=rf"other nodes run.*{two.node_id} on .*stop them first"):
+        move_large_messages(one, configuration, "files", lambda _done, _all: None)
+    take_over(one, two.node_id)
+    assert move_large_messages(one, configuration, "files", lambda _done, _all: None).blobs == 0
+    for store in (one, two):
         store.close_now()
 
 

@@ -32,7 +32,7 @@ def create(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     if as_json:
         print_json(asdict(made))
         return
-    print(f"created the shard {name}; restart the server, then add domains to it:")
+    print(f"created the shard {name}; restart the server, on all nodes, then add domains:")
     print(f"zajil --shard {name} domain add DOMAIN")
 
 

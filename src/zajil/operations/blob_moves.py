@@ -9,6 +9,7 @@ from zajil.config.options_s3 import is_s3
 from zajil.core.errors import Invalid, Refused
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.folder import is_served
+from zajil.store.engine.nodes import ALIVE, list_nodes
 from zajil.store.engine.open import Store
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ class NoPlaceInS3(Invalid):
 
 class ServerIsOlder(Refused):
     """The server was started with another configuration, and could not read the result."""
+
+
+class OthersRun(Refused):
+    """Other nodes run, and could not read files of this one."""
 
 
 def move_large_messages(
@@ -37,6 +42,7 @@ def move_large_messages(
     Raises:
         NoPlaceInS3: neither ``store.blobs`` nor ``store.s3.place`` names a bucket.
         ServerIsOlder: the server has to be started again first; nothing was moved.
+        OthersRun: they would go into files, which other nodes cannot read; nothing was moved.
         StoreUnavailable: S3, the disk or the database failed; what was moved stays moved.
     """
     # Imported here: it takes what few commands need.
@@ -61,4 +67,19 @@ def move_large_messages(
         )
     if to_objects:
         require_mark(store)
+    else:
+        _require_alone(store)
     return move_blobs(store, to_objects=to_objects, progress=progress)
+
+
+def _require_alone(store: Store) -> None:
+    others = [
+        f"{row.node_id} on {row.host}"
+        for row in store.read_now(list_nodes)
+        if row.state in ALIVE and row.node_id != store.node_id
+    ]
+    if others:
+        raise OthersRun(
+            f"other nodes run, which cannot read files of this one: {', '.join(others)}; "
+            "stop them first, or keep large messages in S3"
+        )
