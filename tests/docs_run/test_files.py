@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import sqlalchemy as sa
 from kit.command_line import Run
 from kit.foreign import need_program
 from kit.operator_page import PAGES, Block, blocks_of
+from kit.operator_scenes import s3_access
 from kit.operator_world import World, merged, own_places
 from kit.store import PostgresServer
 from zajil.config.options_server import StoreOptions
@@ -82,7 +84,10 @@ def test_options_are_right(block: Block, world: World, run: Run) -> None:
     if "routes" in tree.get("deliver", {}):
         options |= ROUTES
     world.write(merged(options, tree))
-    status, out, err = run("config", "check", "--json")
+    with ExitStack() as stack:
+        if block.page == "s3":
+            s3_access(world, stack)
+        status, out, err = run("config", "check", "--json")
     told = json.loads(out)
     doubts = [one for one in told["warnings"] if one["option"] not in _OF_OTHERS]
     assert (status, told["mistakes"], doubts, err) == (0, [], [], "")

@@ -25,14 +25,20 @@ from kit.odd_imap_server import Odd
 from kit.odd_imap_server import serving as serving_imap
 from kit.operator_world import World, served
 from kit.reports import REPORT, TLS_REPORT
-from kit.store import PostgresServer
+from kit.s3 import moto_server
+from kit.store import PostgresServer, make_intake
 from zajil.certificates.host_key import make_host_key
 from zajil.config.load import load_configuration
+from zajil.core.directory import AccountEntry
 from zajil.net.system import SystemClock
 from zajil.operations.run import open_admin_store
 from zajil.reports.dmarc.write_xml import write_report
 from zajil.reports.tls.json_format import write_tls_report
+from zajil.store.backup.seal import new_key_text
+from zajil.store.mail.intake import write_intakes
+from zajil.store.people.accounts import list_accounts
 from zajil.store.people.certificates import NewCertificate, keep_certificates
+from zajil.store.people.directory import look_up
 from zajil.store.people.host_keys import HostKeyState, add_host_keys
 from zajil.store.reports.alerts import AlertChange, AlertRow, tell_alerts
 from zajil.tls.self_signed import make_self_signed
@@ -50,6 +56,29 @@ def backups(world: World, run: Run, stack: ExitStack) -> None:
         "key_file": str(world.home / "backup.key"),
     }
     world.write({**tree, "backup": places})
+
+
+def bucket(world: World, run: Run, stack: ExitStack) -> None:
+    """An S3 server runs, the sections of the page are in the configuration, and a large message
+    is in a file."""
+    with open_admin_store(load_configuration(world.configuration)) as store:
+        address = store.read_now(list_accounts)[0].address
+        entry = store.read_now(lambda conn: look_up(conn, address)).entry
+        assert isinstance(entry, AccountEntry)
+        staged = store.blobs.stage_now([make_message(text="a line of many\r\n" * 20_000)])
+        store.write_now(write_intakes, make_intake(staged, local=[entry]))
+    key_file = str(world.home / "store.key")
+    world.set({"store": {"blobs": "s3://mail/messages", "key_file": key_file}})
+    s3_access(world, stack)
+    run("store", "new-key")
+
+
+def s3_access(world: World, stack: ExitStack) -> None:
+    """An S3 server runs, and the configuration names it; there is a key file."""
+    server = stack.enter_context(moto_server())
+    access = server.options().model_dump(include={"endpoint", "region", "access_key", "secret_key"})
+    world.set({"store": {"s3": access}})
+    (world.configuration.parent / "store.key").write_text(new_key_text())
 
 
 def shards(world: World, run: Run, stack: ExitStack) -> None:

@@ -401,6 +401,18 @@ PAGES: dict[str, Page] = {
             ),
         },
     ),
+    "s3": Page(
+        prepare=scenes.bucket,
+        expected={
+            "zajil config check": Expected(says=("is right",)),
+            "zajil store new-key": Expected(says=("will be encrypted with key", "Keep a copy")),
+            "zajil store move-blobs": Expected(says=("^moved [0-9]+ messages?",)),
+            "zajil store check": Expected(says=("is not damaged",)),
+            "zajil store check --contents": Expected(says=("is not damaged",)),
+            "zajil store sweep": Expected(says=("found 0 objects",)),
+            "zajil store move-blobs --to files": Expected(says=("^moved [1-9][0-9]* messages?",)),
+        },
+    ),
     "web": Page(fill={"NAME": "basim"}),
 }
 """Pages that are not named here need nothing."""
@@ -502,6 +514,7 @@ NOT_RUN: dict[str, str] = {
     "journalctl -u zajil -p warning": _NO_SYSTEMD,
     "systemctl edit zajil": _NO_SYSTEMD,
     "systemctl reload zajil": _NO_SYSTEMD,
+    "systemctl restart zajil": _NO_SYSTEMD,
     "systemctl start zajil": _NO_SYSTEMD,
     "systemctl stop zajil": _NO_SYSTEMD,
 }

@@ -82,6 +82,7 @@ def test_from_files_to_s3_and_back(s3: S3Server, tmp_path: Path) -> None:
     assert store.read_now(count_places) == (0, COUNT)
     require_all(store, bodies)
     assert store.read_now(count_garbage) == COUNT  # the files: who reads them now may go on
+    assert store.sweep(-1) == 0
     late_ms = int(time.time() * 1000) + GARBAGE_AGE_MS + 1000
     garbage, named = store.read_now(lambda conn: find_garbage(conn, late_ms))
     assert (len(garbage), named) == (COUNT, [])

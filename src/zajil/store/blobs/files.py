@@ -25,7 +25,7 @@ from zajil.store.engine.errors import StoreUnavailable, disk_error
 from zajil.store.engine.folder import sync_folder
 from zajil.store.engine.spill import SpillFile, write_file
 from zajil.store.mail.blob_reader import BlobReader
-from zajil.store.schema import blob
+from zajil.store.schema import blob, blob_garbage
 
 
 class BlobFiles:
@@ -139,6 +139,9 @@ class BlobFiles:
             ids = {name.partition(".")[0] for name in old}
             known = set(conn.scalars(sa.select(blob.c.location).where(blob.c.id.in_(ids))))
             paths = [f"{folder.name}/{name}" for name in old]
+            # Those of moved messages are deleted in their time.
+            waits = sa.select(blob_garbage.c.location).where(blob_garbage.c.location.in_(paths))
+            known.update(conn.scalars(waits))
             found += [path for path in paths if path not in known]
         return found
 
