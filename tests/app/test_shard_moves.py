@@ -20,7 +20,7 @@ from zajil.config.load import load_configuration
 from zajil.operations import shard_move
 from zajil.operations.run import open_runner
 from zajil.store.engine.errors import StoreUnavailable
-from zajil.store.shards.moves import list_moves
+from zajil.store.shards.moves import MoveStep, list_moves
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -210,7 +210,7 @@ def test_a_moved_account_keeps_its_login_name_and_the_keys_of_its_domain(
     assert b"d=y.test;" in data[1].replace(b"\r\n ", b" ")
 
 
-@pytest.mark.parametrize("step", ["_copy_rows", "_reach", "write"])
+@pytest.mark.parametrize("step", ["_copy_rows", "_reach", "emptied", "write"])
 def test_an_interrupted_move_goes_on(
     server: Installation, sharded: Sharded, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,7 +224,16 @@ def test_an_interrupted_move_goes_on(
     def fail(*_arguments: object) -> None:
         raise StoreUnavailable("the network is away")
 
-    if step == "write":
+    if step == "emptied":  # the old shard has committed, and the catalogue does not know it
+        reach = shard_move._Mover._reach
+
+        def fail_late(self: shard_move._Mover, reached: MoveStep) -> None:
+            if reached is MoveStep.EMPTIED:
+                fail()
+            reach(self, reached)
+
+        monkeypatch.setattr(shard_move._Mover, "_reach", fail_late)
+    elif step == "write":
         monkeypatch.setattr(shard_move, "_switch", fail)
     else:
         monkeypatch.setattr(shard_move._Mover, step, fail)
@@ -232,6 +241,9 @@ def test_an_interrupted_move_goes_on(
     assert (status, "the network is away" in told) == (1, True)
     monkeypatch.undo()
     monkeypatch.setattr(shard_move, "HEARD_SECONDS", 0.0)
+    if step == "emptied":
+        status, _, told = sharded.try_to("account", "move", who, "--undo")
+        assert (status, "nothing to undo" in told) == (1, True)
     sharded.run("account", "move", who, "--to", "north")
     with imap(server, who) as client:
         assert client.search(None, "ALL")[1] == [b"1"]

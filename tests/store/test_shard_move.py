@@ -21,6 +21,7 @@ from zajil.store.people.directory import find_entry
 from zajil.store.people.personal_tables import TABLES, Erase
 from zajil.store.schema import counter, mailbox, message
 from zajil.store.shards.move import (
+    AlreadyEmptied,
     CannotMove,
     CopiedBlobs,
     Emptying,
@@ -191,3 +192,18 @@ def test_a_store_is_one_shard_for_ever(stores: list[Store]) -> None:
     make_account(main, WHO)
     with pytest.raises(WrongShard, match="has accounts already"):
         main.write_now(write_number, 3)
+
+
+def test_an_account_that_was_emptied_is_not_copied_again(stores: list[Store]) -> None:
+    """The command was killed between the two commits: the messages are in the new shard alone."""
+    source, target = stores
+    account_id = fill(source)
+    blob_ids = copy_bytes(source, target, account_id)
+    source.write_now(set_active, NewActive(account_id, active=False))
+    copied = receive(source, target, account_id)
+    assert source.write_now(empty_account, Emptying(account_id, copied))
+    with pytest.raises(AlreadyEmptied):
+        receive(source, target, account_id)
+    assert not source.write_now(empty_account, Emptying(account_id, copied))
+    assert len(rows(target, message)) == 3
+    assert set(blob_ids) == set(target.read_now(partial(blobs_of_account, account_id=account_id)))

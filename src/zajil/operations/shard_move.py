@@ -46,6 +46,7 @@ from zajil.store.shards.move import (
     Undone,
     blobs_of_account,
     empty_account,
+    is_emptied,
     put_copied_blobs,
     read_summaries,
     receive_account,
@@ -149,7 +150,8 @@ def undo_move(configuration: Configuration, who: str) -> Move:
     with open_runner(configuration) as runner:
         row = _find(configuration, runner, who)[1]
         move = runner.read(lambda conn: find_move(conn, row.address.key))
-        if move is None or move.step not in (MoveStep.COPYING, MoveStep.HOLDING):
+        is_over = move is None or move.step not in (MoveStep.COPYING, MoveStep.HOLDING)
+        if move is None or is_over or is_emptied(row):
             state = "is not being moved" if move is None else "is in its new shard already"
             raise OnItsWay(f"{row.address.unicode} {state}: there is nothing to undo")
         with _opened(configuration, runner, move) as (source, target):
@@ -284,9 +286,11 @@ class _Mover:
             # Whoever is logged out in a moment is told to come again, and not of a wrong password.
             self._wait(HEARD_SECONDS)
         if self._move.step is MoveStep.HOLDING:
-            account = NewActive(row.account_id, active=False)
-            self._source.write_now(set_active, account)
-            self._copy_the_rest()
+            # A call that ended before it could say so may have emptied the account.
+            if not is_emptied(row):
+                account = NewActive(row.account_id, active=False)
+                self._source.write_now(set_active, account)
+                self._copy_the_rest()
             self._reach(MoveStep.EMPTIED)
         if self._move.was_active:
             account = NewActive(row.account_id, active=True)

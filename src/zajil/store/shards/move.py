@@ -26,7 +26,12 @@ from zajil.store.mail.append import lock_mailboxes
 from zajil.store.mail.blob_rows import release_blobs, write_blobs
 from zajil.store.mail.blobs import NoSuchBlob, StagedBlob
 from zajil.store.mail.deleted import delete_deleted_of
-from zajil.store.people.accounts import delete_mailboxes_of, delete_rows_of, get_account
+from zajil.store.people.accounts import (
+    AccountRow,
+    delete_mailboxes_of,
+    delete_rows_of,
+    get_account,
+)
 from zajil.store.people.delegations import drop_delegations_for, drop_delegations_of
 from zajil.store.schema import (
     account,
@@ -48,6 +53,10 @@ _UID_VALIDITY = "uid_validity"
 
 class CannotMove(Refused):
     """The new shard has the login name or address already; the text says which."""
+
+
+class AlreadyEmptied(Refused):
+    """The messages of the account are in the new shard alone; nothing was changed."""
 
 
 class CopyDiffers(Refused):
@@ -123,6 +132,7 @@ def receive_account(tx: Connection, items: Sequence[Incoming]) -> list[Digests]:
         For each the digests of what was read.
 
     Raises:
+        AlreadyEmptied: there is nothing left to copy, and what is here stays.
         CannotMove: somebody here has its login name or address.
         NoSuchBlob: a message is not here yet: copy it, and try again.
         CopyDiffers: what was written is not what was read.
@@ -134,6 +144,8 @@ def _receive(tx: Connection, item: Incoming) -> Digests:
     row = get_account(item.source, item.account_id)
     if row is None:
         raise LookupError(f"account {item.account_id} is not in its shard")
+    if is_emptied(row):
+        raise AlreadyEmptied(f"account {item.account_id} has no messages in its old shard")
     before = get_account(tx, item.account_id)
     if before is not None:
         if before.active or before.address.key != row.address.key:
@@ -230,7 +242,7 @@ def _empty(tx: Connection, item: Emptying) -> bool:
     mine = sa.select(mailbox.c.id).where(mailbox.c.account_id == item.account_id)
     lock_mailboxes(tx, [MailboxId(one) for one in tx.scalars(mine)])
     row = get_account(tx, item.account_id)
-    if row is None or row.active:
+    if row is None or row.active or is_emptied(row):
         return False
     if not is_same(digest_rows(tx, item.account_id, steady=True), item.copied):
         return False
@@ -241,6 +253,14 @@ def _empty(tx: Connection, item: Emptying) -> bool:
     tx.execute(rest.values(password_hash=MOVED_AWAY))
     touch(tx, DIRECTORY, QUEUE)
     return True
+
+
+def is_emptied(row: AccountRow) -> bool:
+    """Return whether the messages of an account in its old shard were taken away.
+
+    It says so itself, in the same commit: the catalogue is in another database, and hears later.
+    """
+    return row.password_hash == MOVED_AWAY
 
 
 def _send_on(tx: Connection, account_id: AccountId) -> None:
