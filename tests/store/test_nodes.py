@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,12 +17,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kit.store import make_account, make_intake, open_test_store, running, small_store_options
+from zajil.app import nodes as keeping
+from zajil.app.nodes import NodeKeeper
 from zajil.config.load import parse_configuration
 from zajil.core.ids import NodeId
 from zajil.monitor.conditions import AlertKind
 from zajil.monitor.finders import find_ill_nodes
 from zajil.net.system import SystemClock
 from zajil.operations.blob_moves import OthersRun, move_large_messages
+from zajil.store.blobs.mark import NewMark, remember_mark
+from zajil.store.blobs.used_keys import load_used_keys, record_key
 from zajil.store.engine.chores import NOBODY, ChoreTake, load_chores, take_chores
 from zajil.store.engine.errors import NodeGone, StoreUnavailable
 from zajil.store.engine.nodes import (
@@ -40,7 +45,7 @@ from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox
 from zajil.store.mail.maildrops import MaildropTake, take_maildrops
 from zajil.store.queue.queue import Claim, claim
-from zajil.store.schema import mailbox, message
+from zajil.store.schema import blob_key, mailbox, message
 
 
 def row(name: str, beat: int, state: NodeState = NodeState.ACTIVE, epoch: int = 1) -> NodeRow:
@@ -206,6 +211,67 @@ def test_a_transaction_under_way_is_rolled_back(postgres_url: str, tmp_path: Pat
             assert "Lost" not in names
 
     asyncio.run(run())
+
+
+def test_connections_that_do_not_end_hide_no_other_node(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node whose connections stay, because its user is another one, keeps nobody from seeing
+    that the next node is gone.
+    """
+    names = ("one", "two", "three")
+    one, two, three = (open_test_store(postgres_url, tmp_path / name) for name in names)
+    monkeypatch.setattr(keeping, "_CLEAR_SECONDS", 0.05)
+    dialect = one.reader._dialect
+    end_connections = dialect.end_connections
+
+    def end(node_id: NodeId, epoch: int) -> int:
+        return 1 if node_id == two.node_id else end_connections(node_id, epoch)
+
+    async def run() -> None:
+        keeper = NodeKeeper(
+            one,
+            is_first=True,
+            workers=1,
+            sessions=lambda: 0,
+            when_gone=lambda: None,
+            when_draining=lambda: None,
+        )
+        keeper._silence = Silence(0.0)
+        loop = asyncio.get_running_loop()
+        for _ in range(3):
+            await keeper._look(loop.time())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dialect, "end_connections", end)
+        asyncio.run(run())
+    rows = {row.node_id: (row.state, row.is_cleared) for row in one.read_now(list_nodes)}
+    assert rows[two.node_id] == (NodeState.GONE, False)
+    assert rows[three.node_id] == (NodeState.GONE, True)
+    for store in (one, two, three):
+        store.close_now()
+
+
+def test_two_nodes_that_start_at_the_same_moment(postgres_url: str, tmp_path: Path) -> None:
+    """Both remember the first key, and the mark of a prefix; one mark counts."""
+    one, two = (open_test_store(postgres_url, tmp_path / name) for name in ("one", "two"))
+    marks: list[str] = []
+
+    def write() -> None:
+        two.write_now(record_key, "k")
+        marks.append(two.write_now(remember_mark, NewMark("s3://mail/x", "b")))
+
+    with one.reader._dialect.writer.begin() as conn:
+        remember_mark(conn, [NewMark("s3://mail/x", "a")])
+        conn.execute(sa.insert(blob_key).values(id="k", since_ms=1))
+        other = threading.Thread(target=write)
+        other.start()
+        time.sleep(0.2)
+    other.join(60)
+    assert marks == ["a"]
+    assert one.read_now(load_used_keys) == ["k"]
+    for store in (one, two):
+        store.close_now()
 
 
 def test_a_node_that_beats_is_not_declared_gone(postgres_url: str, tmp_path: Path) -> None:

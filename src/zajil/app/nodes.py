@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
+from zajil.core.ids import NodeId
 from zajil.net.logger import get_logger
 from zajil.store.engine.batch import QUEUE
 from zajil.store.engine.errors import NodeGone, StoreUnavailable
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 SKEW_LOGGED_MS = 10_000
 """A clock that differs more from that of the database is worth a line of the log."""
+_CLEAR_SECONDS = 1.0
+"""How long a beat waits for the connections of a node that is gone; the next one tries again."""
 
 
 class NodeKeeper:
@@ -57,6 +60,8 @@ class NodeKeeper:
         self._is_told_of_drain = False
         self._has_told_skew = False
         self._is_away = False
+        self._stuck: dict[NodeId, float] = {}
+        """Nodes whose work could not be taken over, and when that was tried last."""
         self._log = get_logger()
         self._thread: ThreadPoolExecutor | None = None
 
@@ -122,9 +127,10 @@ class NodeKeeper:
         self._note_skew(own)
         for row in self._silence.look(others, began):
             await self._take_over(row)
-        for row in others:
-            if row.state not in ALIVE and not row.is_cleared:
-                await self._clear(row, row.epoch)
+        gone = [row for row in others if row.state not in ALIVE and not row.is_cleared]
+        for row in sorted(gone, key=lambda row: self._stuck.get(row.node_id, 0.0)):
+            if not await self._clear(row, row.epoch):
+                break  # the next beat must not come late; another one is tried then
 
     async def _take_over(self, row: NodeRow) -> None:
         epoch = await self._in_thread(lambda: self._standing.declare_gone(row))
@@ -132,10 +138,26 @@ class NodeKeeper:
             self._log.error("a node is gone", node=row.node_id, host=row.host)
             await self._clear(row, epoch)
 
-    async def _clear(self, row: NodeRow, epoch: int) -> None:
-        freed = await self._in_thread(lambda: self._standing.clear(row.node_id, epoch))
+    async def _clear(self, row: NodeRow, epoch: int) -> bool:
+        """Take over the work of a node that is gone; return whether nothing is in the way."""
+        try:
+            freed = await self._in_thread(
+                lambda: self._standing.clear(row.node_id, epoch, _CLEAR_SECONDS)
+            )
+        except NodeGone:
+            raise
+        except StoreUnavailable as error:
+            # No look failed: whether other nodes live is known all the same.
+            if row.node_id not in self._stuck:
+                reason = str(error)
+                self._log.error(
+                    "cannot take over the work of a node", node=row.node_id, reason=reason
+                )
+            self._stuck[row.node_id] = asyncio.get_running_loop().time()
+            return False
+        self._stuck.pop(row.node_id, None)
         if freed is None:
-            return
+            return True
         self._log.warning(
             "took over the work of a node",
             node=row.node_id,
@@ -145,6 +167,7 @@ class NodeKeeper:
             maildrops=freed.maildrops,
         )
         self._store.changes.announce({QUEUE})
+        return True
 
     def _note_state(self) -> None:
         if self._standing.state is NodeState.DRAINING and not self._is_told_of_drain:

@@ -44,11 +44,15 @@ def remember_mark(tx: Connection, items: Sequence[NewMark]) -> list[str]:
     """Remember a mark, unless there is one; return the one that is. Unit of work: idempotent."""
     marks = []
     for item in items:
-        found = load_mark(tx, item.place)
-        if found is None:
-            tx.execute(sa.insert(blob_place).values(place=item.place, mark=item.mark))
-        marks.append(found or item.mark)
+        # Another node may start at the same moment.
+        tx.execute(_INSERT, {"place_": item.place, "mark_": item.mark})
+        marks.append(load_mark(tx, item.place) or item.mark)
     return marks
+
+
+_INSERT = sa.text(
+    "INSERT INTO blob_place (place, mark) VALUES (:place_, :mark_) ON CONFLICT (place) DO NOTHING"
+)
 
 
 def new_mark(place: str) -> NewMark:

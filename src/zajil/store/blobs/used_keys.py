@@ -20,11 +20,15 @@ def load_used_keys(conn: Connection) -> list[str]:
 
 def record_key(tx: Connection, ids: Sequence[str]) -> list[None]:
     """Remember that messages are encrypted with a key. Unit of work: idempotent."""
-    known = set(load_used_keys(tx))
     for one in dict.fromkeys(ids):
-        if one not in known:
-            tx.execute(sa.insert(blob_key).values(id=one, since_ms=time_of(tx)))
+        # Another node may start with the same key at the same moment.
+        tx.execute(_INSERT, {"id_": one, "since_ms_": time_of(tx)})
     return [None] * len(ids)
+
+
+_INSERT = sa.text(
+    "INSERT INTO blob_key (id, since_ms) VALUES (:id_, :since_ms_) ON CONFLICT (id) DO NOTHING"
+)
 
 
 def forget_keys(tx: Connection, items: Sequence[Sequence[str]]) -> list[None]:

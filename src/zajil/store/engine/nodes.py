@@ -39,7 +39,7 @@ SILENCE_SECONDS = 9.0
 _LATE_SECONDS = 2.5 * BEAT_SECONDS
 """Between two looks: one that comes later begins to count anew."""
 _PATIENCE_SECONDS = 5.0
-"""How long connections may take to end."""
+"""How long connections may take to end, where nobody waits for a beat meanwhile."""
 _LOOK_AGAIN_SECONDS = 0.05
 
 
@@ -258,7 +258,9 @@ def declare_gone(dialect: Dialect, seen: NodeRow) -> int | None:
         return epoch
 
 
-def clear_node(dialect: Dialect, node_id: NodeId, epoch: int, now_ms: int) -> Freed | None:
+def clear_node(
+    dialect: Dialect, node_id: NodeId, epoch: int, now_ms: int, seconds: float = _PATIENCE_SECONDS
+) -> Freed | None:
     """End the connections that a node has from older epochs, then free what it held.
 
     Safe to repeat, by several nodes at a time.
@@ -269,7 +271,7 @@ def clear_node(dialect: Dialect, node_id: NodeId, epoch: int, now_ms: int) -> Fr
     Raises:
         StoreUnavailable: its connections do not end.
     """
-    end = time.monotonic() + _PATIENCE_SECONDS
+    end = time.monotonic() + seconds
     while dialect.end_connections(node_id, epoch):
         if time.monotonic() >= end:
             raise StoreUnavailable(f"connections of node {node_id} to the database do not end")
@@ -313,11 +315,7 @@ def forget_nodes(tx: Connection, items: Sequence[NodeId]) -> list[bool]:
     Unit of work: idempotent.
     """
     removes = [
-        sa.delete(node).where(
-            node.c.id == node_id,
-            node.c.state.not_in(ALIVE),
-            node.c.is_cleared,
-        )
+        sa.delete(node).where(node.c.id == node_id, node.c.state.not_in(ALIVE), node.c.is_cleared)
         for node_id in items
     ]
     return [tx.execute(one).rowcount == 1 for one in removes]

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from zajil.core.clock import Clock
 from zajil.core.ids import NodeId
 from zajil.store.engine.dialect import Dialect
-from zajil.store.engine.errors import GONE, NodeGone, StoreUnavailable
+from zajil.store.engine.errors import GONE, NodeGone, StoreUnavailable, one_line
 from zajil.store.engine.nodes import (
     ALIVE,
     SILENCE_SECONDS,
@@ -128,14 +128,19 @@ class NodeStanding:
         with _told():
             return declare_gone(self._dialect, row)
 
-    def clear(self, node_id: NodeId, epoch: int) -> Freed | None:
+    def clear(
+        self, node_id: NodeId, epoch: int, patience_seconds: float | None = None
+    ) -> Freed | None:
         """Free what a node held that is gone, as ``store.engine.nodes.clear_node``. Blocks.
 
         Raises:
             StoreUnavailable: it cannot be done now.
         """
         with _told():
-            return clear_node(self._dialect, node_id, epoch, self._clock.now_ms())
+            given = (self._dialect, node_id, epoch, self._clock.now_ms())
+            if patience_seconds is None:
+                return clear_node(*given)
+            return clear_node(*given, patience_seconds)
 
     def _note(self, rows: Sequence[NodeRow], began: float) -> None:
         own = next((row for row in rows if row.node_id == self.node_id), None)
@@ -159,8 +164,10 @@ def _told() -> Iterator[None]:
     """Turn errors of the database into ``StoreUnavailable``."""
     try:
         yield
-    except sa.exc.DBAPIError as error:
-        raise StoreUnavailable(f"the nodes cannot be read: {error.orig}") from error
+    except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+        # The second: others wait for the database with all connections of the pool.
+        reason = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        raise StoreUnavailable(f"the nodes cannot be read: {one_line(reason)}") from error
 
 
 def _now() -> float:
