@@ -147,3 +147,75 @@ def test_each_shard_does_its_own_chores(server: Installation, sharded: Sharded) 
     shown = sharded.read("--shard", "north", "store", "check")
     assert shown["ok"], shown
     assert sharded.read("store", "check")["ok"]
+
+
+def test_the_pages_of_a_shard_add_domains_to_it(server: Installation, sharded: Sharded) -> None:
+    secret = sharded.configuration.parent / "password"
+    who = "root@north.test"
+    sharded.run("account", "add", who, "--admin", "--password-file", str(secret))
+
+    def domains() -> list[str]:
+        shards = sharded.read("shard", "list")["shards"]
+        return next(one["domains"] for one in shards if one["name"] == "north")
+
+    host, port = server.address("web")
+    with httpx.Client(base_url=f"http://{host}:{port}", timeout=60) as browser:
+        csrf = find_csrf(browser.get("/login").text)
+        form = {"csrf": csrf, "login": who, "password": PASSWORD, "next": "/admin/domains"}
+        page = browser.post("/login", data=form, follow_redirects=True)
+        csrf = find_csrf(page.text)
+        for name, status in (("west.test", 200), ("y.test", 409)):
+            added = {"csrf": csrf, "domain": name}
+            page = browser.post("/admin/domains", data=added, follow_redirects=True)
+            assert page.status_code == status
+        assert "This address or name is already in use." in page.text
+        assert domains() == ["north.test", "west.test"]
+        with smtplib.SMTP(*server.address("smtp"), timeout=60) as peer:
+            peer.ehlo("mx.far.test")
+            peer.mail("x@far.test")
+            for _ in range(300):  # the workers hear of it
+                status, _ = peer.rcpt("postmaster@west.test")
+                if status == 250:
+                    break
+                time.sleep(0.1)
+            assert status == 250
+        removed = {"csrf": csrf, "action": "remove", "value": "west.test"}
+        page = browser.post("/admin/domains/west.test", data=removed, follow_redirects=True)
+        assert page.status_code == 200
+        assert domains() == ["north.test"]
+
+
+def find_csrf(page: str) -> str:
+    token = re.search(r'name="csrf" value="([0-9a-f]+)"', page)
+    assert token
+    return token[1]
+
+
+def test_a_shard_that_the_server_does_not_know_yet(server: Installation, sharded: Sharded) -> None:
+    """It was created after the start: nothing for it is refused for good."""
+    with sharded.configuration.open("a", encoding="utf-8") as file:
+        file.write('south = { url = "sqlite" }\n')
+    sharded.run("shard", "create", "south")
+    sharded.run("--shard", "south", "domain", "add", "south.test")
+    with smtplib.SMTP(*server.address("smtp"), timeout=60) as peer:
+        peer.ehlo("mx.far.test")
+        peer.mail("x@far.test")
+        for _ in range(300):
+            status, _ = peer.rcpt("x@south.test")
+            if status != 550:
+                break
+            time.sleep(0.1)
+        assert status == 451
+        assert peer.rcpt("anna@north.test")[0] == 250
+    submit(server, "b@y.test", ["x@south.test"], "waits")
+    for _ in range(300):
+        waiting = sharded.read("queue", "list", "--recipient", "x@south.test")
+        if "the shard south is in use after" in str(waiting):
+            break
+        time.sleep(0.1)
+    assert "the shard south is in use after" in str(waiting)
+    host, port = server.address("web")
+    with httpx.Client(base_url=f"http://{host}:{port}", timeout=60) as browser:
+        csrf = find_csrf(browser.get("/login").text)
+        form = {"csrf": csrf, "login": "x@south.test", "password": PASSWORD, "next": "/mail"}
+        assert browser.post("/login", data=form, follow_redirects=True).status_code == 403

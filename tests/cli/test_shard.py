@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from kit.command_line import Run, as_json
+from zajil.app.shards import ShardNotConfigured, prepare_shards
+from zajil.config.load import load_configuration
+from zajil.net.system import SystemClock
 
 
 @pytest.fixture
@@ -88,3 +91,17 @@ def test_each_shard_has_its_backups(sharded: Run, tmp_path: Path) -> None:
     restored = sharded("--set", target, "backup", "restore-account", "anna@east.test")
     assert restored[::2] == (0, ""), restored
     assert sharded("account", "show", "anna@east.test")[0] == 0
+
+
+def test_a_server_needs_all_shards_that_have_domains(sharded: Run, server: Path) -> None:
+    """Else it would refuse their mail for good, because a line of the configuration was lost."""
+    assert sharded("--shard", "east", "domain", "add", "east.test")[0] == 0
+    text = server.read_text()
+    server.write_text(text[: text.index("[store.shards]")])
+    with pytest.raises(ShardNotConfigured, match=r"shard east, which store\.shards does not name"):
+        prepare_shards(load_configuration(server, ()), SystemClock(), 1.0)
+    server.write_text(text)
+    assert sharded("domain", "remove", "east.test")[0] == 0
+    server.write_text(text[: text.index("[store.shards]")])
+    done, locks = prepare_shards(load_configuration(server, ()), SystemClock(), 1.0)
+    assert ([one.name for one in done], locks) == (["main"], [])

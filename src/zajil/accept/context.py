@@ -66,11 +66,7 @@ class ShardContexts:
     def __init__(self, home_of: Callable[[Address], str | None]) -> None:
         self.home_of = home_of
         self.contexts: dict[str, AcceptanceContext] = {}
-        """By name of the shard."""
-
-    def find(self, who: Address) -> AcceptanceContext | None:
-        """Return what accepts mail for an address; ``None``: its domain is not ours."""
-        return self.contexts.get(self.home_of(who) or "")
+        """By name of the shard; one that was created after the start of the server is not there."""
 
 
 @value_class(frozen=True, slots=True, kw_only=True)

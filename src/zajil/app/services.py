@@ -163,7 +163,16 @@ def _own_login(resources: WorkerResources, make: Callable[..., LoginService]) ->
         ),
         refusals=resources.refusals,
         shard=resources.shard,
+        serves=_serves(resources),
     )
+
+
+def _serves(resources: WorkerResources) -> Callable[[str], bool] | None:
+    """Return whether a login name belongs to a shard; ``None``: there is only one store."""
+    if resources.shards is None:
+        return None
+    homes, shard = resources.shards.homes, resources.shard
+    return lambda name: homes.of_login(name) == shard
 
 
 def _token_judge(resources: WorkerResources) -> TokenJudge | None:

@@ -15,12 +15,14 @@ from zajil.core.value_class import value_class
 from zajil.keys.keyring import Keyring
 from zajil.keys.sharded import ShardedKeyring
 from zajil.login.service import LoginService
+from zajil.net.logger import get_logger
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import ServerLock, claim_folder
 from zajil.store.engine.life import Prepared, leave_store, prepare_store
 from zajil.store.engine.open import Store, open_store
 from zajil.store.mail.caps import make_caps
-from zajil.store.shards.catalogue import list_shards
+from zajil.store.people.domains import list_domains
+from zajil.store.shards.catalogue import list_shards, load_places, used_shards
 from zajil.store.shards.homes import Homes
 from zajil.store.shards.numbers import WrongShard, keep_to_range
 
@@ -92,7 +94,7 @@ async def load_directories(stores: dict[str, Store], hostname: str) -> WorkerSha
     if len(stores) == 1:
         await main.directory.load()
         return None
-    homes = Homes(main, hostname)
+    homes = Homes(main, hostname, stores.keys())
     await homes.load()
     for name, store in stores.items():
         store.directory.is_here = _is_in(homes, name)
@@ -116,6 +118,10 @@ class ShardNotCreated(Unavailable):
     """``store.shards`` names a shard that has no store yet."""
 
 
+class ShardNotConfigured(StoreUnavailable):
+    """Domains are in a shard that ``store.shards`` does not name: their mail would be refused."""
+
+
 def prepare_shards(
     configuration: Configuration, clock: Clock, patience_seconds: float
 ) -> tuple[list[PreparedShard], list[ServerLock]]:
@@ -128,6 +134,7 @@ def prepare_shards(
 
     Raises:
         ShardNotCreated: `zajil shard create` was not run.
+        ShardNotConfigured: ``store.shards`` lacks a shard that has domains.
         WrongShard: an address in ``store.shards`` is that of another shard.
         StoreUnavailable: as ``prepare_store``.
     """
@@ -147,8 +154,7 @@ def prepare_shards(
             largest_message=own.limits.message_size,
         )
         done.append(PreparedShard(name, prepared))
-    if locks:
-        _check_numbers(configuration, clock)
+    _check_shards(configuration, clock)
     return done, locks
 
 
@@ -163,12 +169,22 @@ def leave_shards(configuration: Configuration) -> None:
         leave_store(own.store, own.server.data_dir)
 
 
-def _check_numbers(configuration: Configuration, clock: Clock) -> None:
-    """See that each database is the shard which the configuration says, and gives its ids."""
+def _check_shards(configuration: Configuration, clock: Clock) -> None:
+    """See that no shard is missing, that each database is the one which the configuration says, and
+    that it gives its ids.
+    """
     import os
 
     stores = open_stores(configuration, clock, os.urandom, worker=None)
     try:
+        missing = sorted(stores[MAIN_SHARD].read_now(used_shards) - stores.keys())
+        if missing:
+            raise ShardNotConfigured(
+                f"domains are in the shard {missing[0]}, which store.shards does not name"
+            )
+        if len(stores) == 1:
+            return
+        _tell_of_strays(stores)
         rows = stores[MAIN_SHARD].read_now(list_shards)
         numbers = {MAIN_SHARD: 0} | {row.name: row.number for row in rows}
         for name, store in stores.items():
@@ -183,3 +199,17 @@ def _check_numbers(configuration: Configuration, clock: Clock) -> None:
     finally:
         for store in stores.values():
             store.close_now()
+
+
+def _tell_of_strays(stores: dict[str, Store]) -> None:
+    """Warn of domains that the catalogue does not name: it was restored, and is older than they."""
+    places = stores[MAIN_SHARD].read_now(load_places).domains
+    for name, store in stores.items():
+        for row in store.read_now(list_domains):
+            if places.get(row.ascii_name) != name:
+                get_logger().warning(
+                    "the catalogue has a domain in another shard, or in none: its mail is refused",
+                    domain=row.ascii_name,
+                    database=name,
+                    catalogue=places.get(row.ascii_name) or "-",
+                )

@@ -13,9 +13,11 @@ from starlette.types import ASGIApp
 
 from zajil.app.listeners import acceptance_context, admission
 from zajil.app.resources import WorkerResources, guarded_fetcher, logo_finder
+from zajil.config.options_shards import MAIN_SHARD
 from zajil.core.service import Service
 from zajil.login.service import LoginService
 from zajil.net.peer import Networks
+from zajil.operations.context import OperationContext
 from zajil.operations.mail_servers import find_servers
 from zajil.store.engine.open import Store
 from zajil.store.people.certificates import find_challenge
@@ -96,7 +98,16 @@ def _web_services(resources: WorkerResources, login: LoginService) -> WebService
         names=OwnNames((name for name in pages if name), _domains(resources)),
         shard=resources.shard,
         shard_of_login=None if resources.shards is None else resources.shards.homes.of_login,
+        catalogue=_catalogue(resources),
     )
+
+
+def _catalogue(resources: WorkerResources) -> OperationContext | None:
+    """Return what changes the catalogue of shards; ``None``: there are none."""
+    if resources.shards is None:
+        return None
+    main = resources.shards.resources[MAIN_SHARD]
+    return OperationContext(main.store, main.clock, main.random)
 
 
 def _domains(resources: WorkerResources) -> Callable[[], Awaitable[frozenset[str]]]:

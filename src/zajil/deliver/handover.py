@@ -84,7 +84,11 @@ class Handover:
         try:
             for home, claimed in homes.items():
                 contexts = self._judging if mail.account_id is None else self._trusting
-                context = contexts[home]
+                context = contexts.get(home)
+                if context is None:
+                    text = f"the shard {home} is in use after the next start of this server"
+                    attempt.results |= dict.fromkeys(claimed, deferred("4.3.0", text))
+                    continue
                 got: Results = {}
                 try:
                     await self._hand_in(context, mail, claimed, body, got)

@@ -12,6 +12,7 @@ Laws:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from zajil.config.options_shards import MAIN_SHARD
@@ -85,6 +86,7 @@ class LoginService:
         sessions: caps on the open sessions of an account; ``None``: there are none.
         refusals: how many failures of one peer are kept as events; ``None``: all.
         shard: that ``store`` is.
+        serves: whether a prepared login name belongs to this store; ``None``: all do.
     """
 
     def __init__(
@@ -102,8 +104,10 @@ class LoginService:
         sessions: SessionCaps | None = None,
         refusals: RefusalBudget | None = None,
         shard: str = MAIN_SHARD,
+        serves: Callable[[str], bool] | None = None,
     ) -> None:
         self._store = store
+        self._serves = serves
         self._shard = shard
         self._clock = clock
         self.random = random
@@ -239,6 +243,10 @@ class LoginService:
         name = _prepare_name(owner or "")
 
         def read(conn: Snapshot) -> AccountRow | None:
+            # Security: two shards may have the same login. The token is for one of them, and what
+            # the client asks for (``authorization_id``) must not choose.
+            if self._serves is not None and not self._serves(name):
+                return None
             row = find_by_prepared_login(conn, name)
             if row is None or not row.active:
                 return None

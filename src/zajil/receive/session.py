@@ -178,8 +178,10 @@ class SmtpSession:
     def answer_rcpt(self, event: Rcpt) -> Answer:
         """RCPT TO: ask whose the address is; the answer is a route or a refusal."""
         transaction = self.current()
-        if self.context.shards is not None and not choose_shard(self, event.forward_path):
-            return self.refuse_rcpt(event, NotAccepted(RefusalReason.TOO_MANY_RECIPIENTS))
+        if self.context.shards is not None:
+            elsewhere = choose_shard(self, event.forward_path)
+            if elsewhere is not None:
+                return self.refuse_rcpt(event, elsewhere)
         directory = self.context.store.directory
         if len(transaction.recipients) >= self.context.policy.max_recipients:
             return self.refuse_rcpt(event, NotAccepted(RefusalReason.TOO_MANY_RECIPIENTS))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zajil.accept.context import AcceptanceContext
+from zajil.accept.outcome import NotAccepted, RefusalReason
 from zajil.core.address import Address
 from zajil.route.recipient import RecipientRoute, Remote
 
@@ -17,23 +18,28 @@ if TYPE_CHECKING:
     from zajil.receive.session import SmtpSession
 
 
-def choose_shard(session: SmtpSession, recipient: Address) -> bool:
-    """Return whether the mail under way can have this recipient; the first one chooses its shard.
+def choose_shard(session: SmtpSession, recipient: Address) -> NotAccepted | None:
+    """Return why the mail under way cannot have this recipient; the first one chooses its shard.
 
     What one of our users submits is accepted in the shard of the user, whoever gets it.
     """
     shards = session.context.shards
     if shards is None or session.account is not None:
-        return True
-    context, transaction = shards.find(recipient), session.current()
-    # Of a domain that is not ours, any shard says so.
-    if context is None or context is session.context:
-        return True
+        return None
+    home, transaction = shards.home_of(recipient), session.current()
+    if home is None:
+        return None  # any shard says that the domain is not ours
+    context = shards.contexts.get(home)
+    if context is None:
+        # It was created after this server was started: the mail is not lost until the next start.
+        return NotAccepted(RefusalReason.UNAVAILABLE)
+    if context is session.context:
+        return None
     if transaction.recipients:
-        return False
+        return NotAccepted(RefusalReason.TOO_MANY_RECIPIENTS)
     use_context(session, context)
     transaction.spool = context.make_spool()  # nothing of the message has come yet
-    return True
+    return None
 
 
 def has_left_shard(session: SmtpSession, recipient: Address, route: RecipientRoute) -> bool:
@@ -44,7 +50,7 @@ def has_left_shard(session: SmtpSession, recipient: Address, route: RecipientRou
     shards = session.context.shards
     if shards is None or session.account is not None or not isinstance(route, Remote):
         return False
-    return shards.find(recipient) is not None
+    return shards.home_of(recipient) is not None
 
 
 def use_context(session: SmtpSession, context: AcceptanceContext) -> None:

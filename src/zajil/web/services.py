@@ -64,6 +64,8 @@ class WebServices:
     """Whose store ``store`` is."""
     shard_of_login: Callable[[str], str] | None = None
     """Returns the shard of a prepared login name; ``None``: there is only one store."""
+    catalogue: OperationContext | None = None
+    """The main shard, which knows where each domain is; ``None``: there is only one store."""
 
     @property
     def operations(self) -> OperationContext:

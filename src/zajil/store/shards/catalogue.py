@@ -159,6 +159,11 @@ def load_places(conn: Connection) -> Places:
     return Places(domains, single, frozenset(name for names in moving for name in names))
 
 
+def used_shards(conn: Connection) -> set[str]:
+    """Return the names of the shards that domains or accounts are in, but those nowhere named."""
+    return set(conn.scalars(sa.select(shard_place.c.shard).distinct()))
+
+
 def home_of(places: Places, who: Address) -> str | None:
     """Return the shard of an address; ``None``: its domain is not ours.
 

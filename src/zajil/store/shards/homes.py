@@ -7,6 +7,7 @@ shard itself refuses what does not belong to it any more (``store.shards.move``)
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from zajil.config.options_shards import MAIN_SHARD
 from zajil.core.address import Address
@@ -24,10 +25,12 @@ class Homes:
     Args:
         store: of the main shard; started.
         hostname: name of the server, whose own addresses are in the main shard.
+        known: the shards that this worker has; one that was created later may be in the catalogue.
     """
 
-    def __init__(self, store: Store, hostname: str) -> None:
+    def __init__(self, store: Store, hostname: str, known: Collection[str]) -> None:
         self._store = store
+        self._known = known
         self._hostname = hostname
         self._places = Places({}, {})
         self._reading: asyncio.Task[None] | None = None
@@ -53,14 +56,16 @@ class Homes:
         return self._places.domains.get(ascii_name)
 
     def of_login(self, prepared: str) -> str:
-        """Return the shard of a login name or address key that was typed; nobody's: ``main``.
+        """Return the shard of a login name or address key that was typed; ``main``: it is nobody's,
+        or of a shard that this worker does not have.
 
         Raises:
             StoreUnavailable: the account is being moved: try again in a moment.
         """
         if prepared in self._places.moving:
             raise StoreUnavailable("the account is being moved to another shard")
-        return home_of_login(self._places, prepared)
+        found = home_of_login(self._places, prepared)
+        return found if found in self._known else MAIN_SHARD
 
     async def domains(self) -> frozenset[str]:
         """Return the ASCII names of the domains of all shards."""

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.config.options import Configuration
+from zajil.config.options_keys import KeyOptions
 from zajil.core.actor import Actor
 from zajil.core.domain import BadDomain, to_ascii, to_unicode
 from zajil.dns.flow import Resolve
@@ -54,12 +55,25 @@ class DomainPages:
         notices: Notices,
         configuration: Configuration,
         resolve: Resolve | None,
+        place: tuple[OperationContext, str] | None = None,
     ) -> None:
+        """Take what is needed.
+
+        Args:
+            pages: renders.
+            operations: of the store of these pages.
+            notices: tell what was done.
+            configuration: of the server.
+            resolve: a resolver; ``None``: DNS records are not checked.
+            place: the main shard, and the name of the shard of these pages; ``None``: there is only
+                one store.
+        """
         self._pages = pages
         self._operations = operations
         self._notices = notices
         self._configuration = configuration
         self._resolve = resolve
+        self._place = place
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """List the domains."""
@@ -71,12 +85,20 @@ class DomainPages:
         """Add a domain, and show the records to publish."""
         name = str((await request.form()).get("domain", "")).strip()[:_LONGEST]
         actor, keys = actor_of(request, account), self._configuration.keys
-        made = await attempt(add_domain(self._operations, actor, name, None, keys))
+        made = await attempt(self._add(actor, name, keys))
         if isinstance(made, Problem):
             return await self._render_list(visitor, 409, problem=made, typed=name)
         response = RedirectResponse(f"/admin/domains/{made}", 303)
         self._notices.leave(response, Done("domainadd", 1))
         return response
+
+    async def _add(self, actor: Actor, name: str, keys: KeyOptions) -> str:
+        if self._place is not None:
+            from zajil.operations.shards import place_domain
+
+            catalogue, shard = self._place
+            await place_domain(catalogue, actor, name, shard)
+        return await add_domain(self._operations, actor, name, None, keys)
 
     async def show_one(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show one domain; ``?check=1`` looks its records up, ``&watch=1`` again and again."""
@@ -113,7 +135,12 @@ class DomainPages:
             case "remove":
                 if value.casefold() not in (name, to_unicode(name)):
                     return Problem("NotConfirmed", name)
-                return await remove_domain(context, actor, name)
+                await remove_domain(context, actor, name)
+                if self._place is not None:
+                    from zajil.operations.shards import forget_domain
+
+                    await forget_domain(self._place[0], actor, name)
+                return None
             case _:
                 raise HTTPException(400)
 

@@ -29,8 +29,14 @@ def admin_routes(parts: WebParts) -> list[BaseRoute]:
     account = OneAccount(parts.pages, parts.operations, parts.notices)
     aliases = AliasPages(parts.pages, parts.operations, parts.notices)
     changes = ChangePages(parts.pages, parts.operations)
+    place = None if services.catalogue is None else (services.catalogue, services.shard)
     domains = DomainPages(
-        parts.pages, parts.operations, parts.notices, services.configuration, services.resolve
+        parts.pages,
+        parts.operations,
+        parts.notices,
+        services.configuration,
+        services.resolve,
+        place,
     )
     trips = RoundTripPages(parts.pages, parts.operations, services.configuration)
     reports = ReportPages(parts.pages, parts.operations)
