@@ -269,3 +269,31 @@ def test_a_server_that_writes_all_the_time_loses_nothing(old: Store, new_url: st
         )
     assert written
     assert set(written) <= names
+
+
+class LateFile:
+    """Stands for the file ``store.moved``: the store moves just after somebody looked for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.parent = folder
+        self._looks = 0
+
+    def exists(self) -> bool:
+        self._looks += 1
+        if self._looks > 1:
+            return True
+        with moving(self.parent) as move:
+            move("elsewhere")
+        return False
+
+
+def test_a_write_that_waits_while_the_store_moves_is_refused(tmp_path: Path) -> None:
+    """Else a mail that was accepted would be in the old store alone."""
+    old = open_test_store("sqlite", tmp_path / "old")
+    old.writer._dialect._moved = LateFile(old.data_dir)  # type: ignore[attr-defined]
+    with pytest.raises(StoreUnavailable, match="has moved to elsewhere"):
+        old.write_now(create_domain, DomainRow("late.test", 1))
+    with pytest.raises(StoreUnavailable, match="has moved to elsewhere"):
+        old.write_now(create_domain, DomainRow("later.test", 1))
+    assert old.read_now(lambda conn: conn.execute(sa.select(metadata.tables["domain"])).all()) == []
+    old.close_now()

@@ -73,7 +73,10 @@ class Sqlite(Dialect):
         reads = ("PRAGMA query_only = ON", "PRAGMA cache_size = -2048")
         self._moved = path.with_name(MOVED_NAME)
         self.writer = self._engine("BEGIN IMMEDIATE", *writes, pool_size=2)
+        # Before it waits for the lock, so that it need not; and when it has it, because a copy may
+        # have begun, and ended, in between.
         sa.event.listen(self.writer, "begin", self._require_writable, insert=True)
+        sa.event.listen(self.writer, "begin", lambda conn: self._require_writable(conn))
         self.reader = self._engine("BEGIN", *reads, pool_size=READERS)
 
     def _engine(self, begin: str, *pragmas: str, pool_size: int) -> sa.Engine:
