@@ -7,6 +7,7 @@ import re
 import smtplib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from poplib import POP3_SSL
 
 import httpx
@@ -16,6 +17,10 @@ from kit.certificates import TestAuthority
 from kit.installation import Installation
 from kit.reloaded import trusting_anybody
 from kit.sharded import PASSWORD, Sharded, make_sharded
+from kit.store import PostgresServer
+from zajil.app.shards import prepare_shards
+from zajil.config.load import parse_configuration
+from zajil.net.system import SystemClock
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -219,3 +224,19 @@ def test_a_shard_that_the_server_does_not_know_yet(server: Installation, sharded
         csrf = find_csrf(browser.get("/login").text)
         form = {"csrf": csrf, "login": "x@south.test", "password": PASSWORD, "next": "/mail"}
         assert browser.post("/login", data=form, follow_redirects=True).status_code == 403
+
+
+def test_a_second_node_gets_its_folder_of_a_shard(
+    postgres: PostgresServer, postgres_url: str, tmp_path: Path
+) -> None:
+    with postgres.lent_url() as north_url:
+        first = make_sharded(tmp_path / "one", main_url=postgres_url, north_url=north_url)
+        text = first.configuration.read_text("utf-8")
+        (tmp_path / "two").mkdir(mode=0o700)
+        configuration = parse_configuration(
+            text, first.configuration, [f"server.data_dir={tmp_path / 'two'}"]
+        )
+        _, locks = prepare_shards(configuration, SystemClock(), 0)
+        assert (tmp_path / "two/shards/north").stat().st_mode & 0o777 == 0o700
+        for lock in locks:
+            lock.release()

@@ -45,9 +45,14 @@ def test_a_wrong_address_changes_nothing(run: Run, tmp_path: Path) -> None:
     """And its password is not printed."""
     file = tmp_path / "store.url"
     file.write_text("postgresql://zajil:secret@127.0.0.1:1/zajil\n")
-    for arguments in (["--url-file", str(file)], ["mysql://zajil:secret@127.0.0.1/zajil"]):
+    other = "mysql://zajil:secret@127.0.0.1/zajil"
+    for expected, arguments in ((1, ["--url-file", str(file)]), (2, [other])):
         status, out, err = run("store", "copy", *arguments)
-        assert (status, out) == (1, "")
+        assert (status, out) == (expected, "")
         assert "secret" not in err
+    file.write_text("postgresql://zajil:sec@ret@127.0.0.1:1/zajil\n")
+    status, _, err = run("store", "copy", "--url-file", str(file))
+    assert (status, "special character" in err, "ret@" in err) == (2, True, False)
+    assert "is not an address" in run("store", "copy", "sqlite")[2]
     assert run("store", "copy")[0] == 2
     assert run("account", "list")[0] == 0

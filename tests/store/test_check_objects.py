@@ -15,6 +15,7 @@ import pytest
 from kit.s3 import FaultyProxy, S3Server, moto_server
 from kit.store import make_account, make_intake, open_test_store
 from store.test_seal import KEY, OTHER, key_file
+from zajil.cli.store import _verdict
 from zajil.config.options import Configuration
 from zajil.config.options_server import ServerOptions
 from zajil.net.system import SystemClock
@@ -118,6 +119,7 @@ def test_s3_that_does_not_answer_is_told(
     other = open_test_store("sqlite", store.data_dir, blobs=place, s3=options)
     report = check(other)
     assert kinds(report) == ["unreachable"]
+    assert _verdict(set(kinds(report))).startswith("no damage was found, but")
     assert "403" in report.found[0].reason
     other.close_now()
     proxy.close()

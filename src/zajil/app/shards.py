@@ -17,7 +17,7 @@ from zajil.keys.sharded import ShardedKeyring
 from zajil.login.service import LoginService
 from zajil.net.logger import get_logger
 from zajil.store.engine.errors import StoreUnavailable
-from zajil.store.engine.folder import ServerLock, claim_folder
+from zajil.store.engine.folder import ServerLock, claim_folder, make_folder
 from zajil.store.engine.life import Prepared, leave_store, prepare_store
 from zajil.store.engine.open import Store, open_store
 from zajil.store.mail.caps import make_caps
@@ -143,7 +143,7 @@ def prepare_shards(
     for name in shard_names(configuration):
         own = configuration_of(configuration, name)
         if name != MAIN_SHARD:
-            claim_folder(own.server.data_dir)
+            _claim_folder(own)
             lock = ServerLock(own.server.data_dir)
             lock.take(patience_seconds)
             locks.append(lock)
@@ -156,6 +156,16 @@ def prepare_shards(
         done.append(PreparedShard(name, prepared))
     _check_shards(configuration, clock)
     return done, locks
+
+
+def _claim_folder(own: Configuration) -> None:
+    """As ``claim_folder``; a node that is new to a shard in PostgreSQL has no folder yet.
+
+    A node that lost its folder starts only if no large message was in a file there: as a new one,
+    which ``prepare_store`` refuses otherwise.
+    """
+    is_file = own.store.url == "sqlite"
+    (claim_folder if is_file else make_folder)(own.server.data_dir)
 
 
 def leave_shards(configuration: Configuration) -> None:

@@ -62,7 +62,10 @@ def _tell(moved: MovedStore) -> None:
         f"{spell_count(moved.rows, 'row')} in {moved.tables} tables"
     )
     if moved.in_files:
-        print(f"{spell_count(moved.in_files, 'message')} outside of the database: not moved")
+        print(
+            f"{spell_count(moved.in_files, 'large message')} in files or S3 and not in the "
+            "database: unchanged; keep the data folder"
+        )
     if moved.replaced:
         print(
             f"{spell_count(moved.replaced, 'text')} had the character U+0000, which PostgreSQL "

@@ -118,6 +118,16 @@ def _database_address(value: Any) -> Any:
     return value
 
 
+def check_postgres_address(text: str) -> None:
+    """See that a text is an address of PostgreSQL, as ``store.url`` takes it.
+
+    Raises:
+        ValueError: what is wrong, without the address, which may hold a password.
+    """
+    if _database_address(text) == "sqlite":
+        raise ValueError("it is not an address like 'postgresql://user@host/name'")
+
+
 def _has_raw_characters(address: SplitResult) -> bool:
     """Whether a password ends the part of an address that it belongs to, or cannot be decoded."""
     user, at, host = address.netloc.rpartition("@")

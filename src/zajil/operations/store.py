@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from zajil.config.kinds import check_postgres_address
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock
+from zajil.core.errors import Invalid
 from zajil.core.units import format_size
 from zajil.core.value_class import value_class
 from zajil.net.system import system_random
@@ -101,15 +103,24 @@ def make_store(configuration: Configuration) -> None:
         create_store(configuration.store, server.data_dir)
 
 
+class BadDatabaseAddress(Invalid):
+    """It is no address of PostgreSQL."""
+
+
 def copy_store(configuration: Configuration, url: str, stage: Stage) -> MovedStore:
     """Copy the store to a PostgreSQL database, for the server's user.
 
     Raises:
+        BadDatabaseAddress: nothing was connected.
         WrongUser: ``server.user`` is not us, and we are not root.
         StoreExists, StoreInUse, StoreFull, StoreUnavailable: as ``move_store``.
     """
     from zajil.store.copy.move import move_store
 
+    try:
+        check_postgres_address(url)
+    except ValueError as error:
+        raise BadDatabaseAddress(f"the address of the database: {error}") from None
     load_alembic()
     with as_server_user(configuration.server.user):
         return move_store(
