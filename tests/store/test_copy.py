@@ -174,6 +174,25 @@ def test_what_comes_and_goes_meanwhile_is_followed(old: Store, new_url: str) -> 
         assert new.read_now(everything) == old.read_now(everything)
 
 
+def test_a_table_that_is_locked_after_the_copy_does_no_harm(old: Store, new_url: str) -> None:
+    """The server's own upkeep holds such locks; the store has moved all the same."""
+    locked, late = psycopg.connect(new_url), []
+
+    @contextmanager
+    def stage(name: str) -> Iterator[Progress]:
+        if name == "counting values for the planner":
+            locked.execute("LOCK TABLE domain IN SHARE UPDATE EXCLUSIVE MODE")
+            late.append(threading.Timer(0.3, locked.close))
+            late[0].start()
+        yield lambda _done, _total: None
+
+    moved = move_store(old._options, old.data_dir, new_url, random=os.urandom, stage=stage)
+    late[0].join()
+    assert moved.messages
+    with pytest.raises(StoreUnavailable, match="has moved"):
+        old.write_now(create_domain, DomainRow("late.test", 1))
+
+
 def test_text_that_postgresql_cannot_store_is_named(old: Store, new_url: str) -> None:
     with old._dialect.writer.begin() as conn:
         conn.execute(sa.text("UPDATE account SET display_name = 'a' || char(0) || 'b'"))
