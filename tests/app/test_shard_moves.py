@@ -18,7 +18,7 @@ from kit.sharded import PASSWORD, Sharded, make_sharded
 from kit.store import PostgresServer
 from zajil.config.load import load_configuration
 from zajil.operations import shard_move
-from zajil.operations.run import open_runner
+from zajil.operations.run import open_admin_store, open_runner
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.shards.moves import MoveStep, list_moves
 
@@ -44,6 +44,14 @@ def server(sharded: Sharded, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     pair = TestAuthority(tmp_path_factory.mktemp("authority")).issue("mail.y.test")
     with sharded.served(pair, "check.sender.enabled=false", "check.peer.enabled=false") as ours:
         yield ours
+
+
+def test_one_account_moves_at_a_time(sharded: Sharded) -> None:
+    configuration = load_configuration(sharded.configuration)
+    with open_admin_store(configuration) as store, store.working_alone("account move"):
+        status, _, told = sharded.try_to("account", "move", WHO, "--to", "north")
+    assert status == 1
+    assert "another `zajil account move` is running" in told
 
 
 def connect(server: Installation) -> imaplib.IMAP4_SSL:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ from zajil.core.mail_options import PLAIN_MAIL, PLAIN_RECIPIENT
 from zajil.net.system import SystemClock
 from zajil.store import migrations
 from zajil.store.engine import sqlite
-from zajil.store.engine.errors import StoreUnavailable, WrongSchema
+from zajil.store.engine.errors import StoreInUse, StoreUnavailable, WrongSchema
 from zajil.store.engine.life import prepare_store, upgrade_store
 from zajil.store.engine.open import Store
 from zajil.store.partial_indexes import complete_metadata
@@ -148,6 +150,25 @@ def test_a_snapshot_stands_still(store: Store) -> None:
 
     assert store.read_now(read) == (0, 0)
     assert store.read_now(accounts) == 1
+
+
+def test_one_command_does_a_piece_of_work(store: Store, store_url: str, tmp_path: Path) -> None:
+    other = open_test_store(store_url, tmp_path / "data")
+    with store.working_alone("account move"):
+        with (
+            pytest.raises(StoreInUse, match="another `zajil account move` is running"),
+            other.working_alone("account move"),
+        ):
+            pass
+        with other.working_alone("something else"):
+            pass
+    for _ in range(600):  # PostgreSQL notices a moment later that the connection has ended
+        with suppress(StoreInUse), other.working_alone("account move"):
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the lock stays")
+    other.close_now()
 
 
 def test_a_database_that_cannot_be_reached(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ Stage = Callable[[str], AbstractContextManager[Progress]]
 
 HEARD_SECONDS = 1.5
 """Workers look at the catalogue once a second, if a hint was lost."""
+_WORK = "account move"
+"""Two at once could take an older copy of an account for the newer one."""
 _TRIES = 5
 """Copies of the rows, where something still changed meanwhile."""
 _BATCH_BYTES = 8 << 20
@@ -119,10 +121,10 @@ def move_account(
         OnItsWay: it is being moved to another shard, or was moved minutes ago.
         RightsLost, CannotMove: nothing was changed.
         StillChanges: the account stays suspended; try again, or undo it.
-        WrongUser, StoreUnavailable: try again, or undo it.
+        WrongUser, StoreUnavailable: try again, or undo it. ``StoreInUse``: another one runs.
     """
     configuration_of(configuration, to)
-    with open_runner(configuration) as runner:
+    with open_runner(configuration) as runner, runner.store.working_alone(_WORK):
         move = _begin(configuration, runner, who, to, drops_rights=drops_rights)
         with _opened(configuration, runner, move) as (source, target):
             row = source.read_now(lambda conn: find_account(conn, move.address_key))
@@ -147,7 +149,7 @@ def undo_move(configuration: Configuration, who: str) -> Move:
         OnItsWay: it is not being moved, or too far to be undone.
         WrongUser, StoreUnavailable: the databases cannot be used.
     """
-    with open_runner(configuration) as runner:
+    with open_runner(configuration) as runner, runner.store.working_alone(_WORK):
         row = _find(configuration, runner, who)[1]
         move = runner.read(lambda conn: find_move(conn, row.address.key))
         is_over = move is None or move.step not in (MoveStep.COPYING, MoveStep.HOLDING)

@@ -148,6 +148,18 @@ class Dialect(ABC):
         return time.time_ns() // 1_000_000
 
     @abstractmethod
+    def working_alone(self, work: str) -> AbstractContextManager[None]:
+        """Keep other commands, on any machine, away from a piece of work in this store.
+
+        Args:
+            work: the command without ``zajil``, such as "account move".
+
+        Raises:
+            StoreInUse: another command is at it.
+            StoreUnavailable: the database cannot be reached.
+        """
+
+    @abstractmethod
     def copy_to(self, conn: Connection, path: Path, progress: Progress) -> bool:
         """Copy the database to a new file, in ``upgrading`` before anything is changed.
 

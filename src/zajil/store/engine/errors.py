@@ -37,6 +37,11 @@ class StoreInUse(StoreUnavailable):
     """A server or another program uses the store, and must not now."""
 
 
+def in_use(work: str) -> StoreInUse:
+    """Return the error of a command that must wait for another one of its kind."""
+    return StoreInUse(f"another `zajil {work}` is running: try again when it has ended")
+
+
 class WrongSchema(StoreUnavailable):
     """The tables of the store are those of an older or a newer program."""
 

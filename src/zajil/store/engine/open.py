@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -178,6 +179,18 @@ class Store:
     def write_later(self, unit: Unit[T, R], item: T) -> None:
         """Run a unit in the next batch; nobody waits, and of a failure the observer alone hears."""
         self.writer.write_later(unit, item)
+
+    def working_alone(self, work: str) -> AbstractContextManager[None]:
+        """Keep other commands, on any machine, away from a piece of work.
+
+        Args:
+            work: the command without ``zajil``, such as "account move".
+
+        Raises:
+            StoreInUse: another command is at it.
+            StoreUnavailable: the database cannot be reached.
+        """
+        return self._dialect.working_alone(work)
 
     def database_size(self, conn: Connection) -> int:
         """Return the bytes of the database; a query for ``read``."""

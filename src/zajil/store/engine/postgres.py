@@ -13,7 +13,14 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import NodeId
 from zajil.store.engine.dialect import Dialect, Fault, Progress
-from zajil.store.engine.errors import GONE, NodeGone, StoreExists, StoreInUse, StoreUnavailable
+from zajil.store.engine.errors import (
+    GONE,
+    NodeGone,
+    StoreExists,
+    StoreInUse,
+    StoreUnavailable,
+    in_use,
+)
 
 if TYPE_CHECKING:
     from zajil.store.engine.postgres_connection import PostgresConnection
@@ -181,6 +188,25 @@ class Postgres(Dialect):
                 return not conn.scalar(lock, {"node": node})
         except sa.exc.DBAPIError as error:
             raise StoreUnavailable(f"cannot reach {self.place}: {error.orig}") from error
+
+    @contextmanager
+    def working_alone(self, work: str) -> Iterator[None]:
+        """Hold an advisory lock on a connection of its own."""
+        try:
+            conn = self.writer.connect()
+            key = {"work": work, "schema": first_of_search_path(conn)}
+            lock = "hashtext('zajil work ' || :work), hashtext(:schema)"
+            taken = conn.scalar(sa.text(f"SELECT pg_try_advisory_lock({lock})"), key)
+            conn.commit()
+        except sa.exc.DBAPIError as error:
+            raise StoreUnavailable(f"cannot reach {self.place}: {error.orig}") from error
+        try:
+            if not taken:
+                raise in_use(work)
+            yield
+        finally:
+            conn.invalidate()  # the lock goes with the connection
+            conn.close()
 
     def stand_for(self, node: NodeId, epoch: int, when_gone: Callable[[], None]) -> None:
         """Name the node in each connection, and compare the epoch before its first use."""

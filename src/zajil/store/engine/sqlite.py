@@ -32,6 +32,7 @@ from zajil.store.engine.errors import (
     StoreExists,
     StoreInUse,
     StoreUnavailable,
+    in_use,
 )
 from zajil.store.engine.folder import DATABASE_NAME, new_private_file
 from zajil.store.engine.moved import MOVED_NAME, require_not_moved, require_writable
@@ -216,6 +217,23 @@ class Sqlite(Dialect):
     def is_node_connected(self, node: NodeId) -> bool:
         """Return False: the lock of the data folder keeps other servers away."""
         return False
+
+    @contextmanager
+    def working_alone(self, work: str) -> Iterator[None]:
+        """Lock a file beside the database; it stays there."""
+        path = self.path.with_name(f"{work.replace(' ', '-')}.lock")
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot create {path}: {error.strerror}") from error
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise in_use(work) from None
+            yield
+        finally:
+            os.close(descriptor)
 
     def copy_to(self, conn: Connection, path: Path, progress: Progress) -> bool:
         """Copy all pages, and wait for the disk."""
