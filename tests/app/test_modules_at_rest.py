@@ -19,7 +19,7 @@ from kit.certificates import TestAuthority
 from kit.installation import serving, set_up
 from kit.load import descendants
 
-_MOST = 1580
+_MOST = 1610
 """Modules, half of them ours. Whoever needs more finds out first what else can go."""
 _WHEN_NEEDED = (
     "acme",

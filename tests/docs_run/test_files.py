@@ -45,6 +45,7 @@ TESTED_HERE = {
     ("log", "logrotate"),
     ("log", "text"),
     ("postgresql", "sql"),
+    ("s3", "json"),
 }
 ROUTES = {"smarthost": {"host": "smtp.provider.example"}}
 """What the page has said before its routes."""
@@ -170,6 +171,13 @@ def test_every_block_is_tested() -> None:
         assert place in TESTED_HERE or place in TESTED_ELSEWHERE, name_of(block)
     for file in TESTED_ELSEWHERE.values():
         assert (ROOT / file).exists()
+
+
+def test_the_policy_of_the_bucket_is_json() -> None:
+    (block,) = (block for block in BLOCKS if (block.page, block.language) == ("s3", "json"))
+    assert {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"} <= set(
+        re.findall(r"s3:\w+", json.dumps(json.loads(block.text)))
+    )
 
 
 def test_fail2ban_files_can_be_read() -> None:

@@ -323,6 +323,7 @@ def test_every_event_has_a_sentence() -> None:
         "account.erased",
         "account.exported",
         "account.linked",
+        "account.moved",
         "account.released",
         "account.restored",
         "account.unlinked",
@@ -334,4 +335,8 @@ def test_every_event_has_a_sentence() -> None:
         "messages.exported",
         "messages.imported",
         "messages.restored",
+        "node.drained",
+        "node.forgotten",
+        "shard.created",
+        "shard.place",
     }

@@ -280,6 +280,16 @@ def test_a_message_that_ends_the_program_is_left_alone(store: Store) -> None:
     assert found.subject == "Lunch"
 
 
+def test_a_message_that_is_gone_meanwhile_is_not_noted(store: Store) -> None:
+    """Else a summary without a blob would stay for ever."""
+    amal = make_account(store, "amal@y.test")
+    put(store, amal, letter(1))
+    (one,) = store.read_now(lambda conn: find_waiting(conn, 1))
+    gone = BlobId(one.blob_id[:-1] + ("0" if one.blob_id[-1] != "0" else "1"))
+    store.write_now(note_tries, ReadingTry(gone, 1))
+    assert store.read_now(lambda conn: conn.scalars(sa.select(summary.c.blob_id)).all()) == []
+
+
 def test_after_a_start_messages_are_noted_in_one_commit(store: Store) -> None:
     """Only one that was noted before, and may have ended the program, is read alone."""
     amal = make_account(store, "amal@y.test")

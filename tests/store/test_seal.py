@@ -46,7 +46,7 @@ def test_what_is_sealed_is_read(size: int) -> None:
     content = os.urandom(size)
     form = sealed(content)
     assert len(form) == sealed_size(size)
-    assert content[:50] not in form or not size
+    assert size < 20 or content[:50] not in form  # one byte may be there by chance
     assert opened(form, size).read_at(0, size) == content
 
 

@@ -240,7 +240,7 @@ def sweep(context: typer.Context, as_json: AsJson = False) -> None:
     with opened_store(context) as store:
         files, objects = sweep_store(store, SystemClock())
     if as_json:
-        print_json({"removed": files, "objects": objects})
+        print_json({"removed": files} | ({} if objects is None else {"objects": objects}))
         return
     print(f"removed {files} files")
     if objects is not None:

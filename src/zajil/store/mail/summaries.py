@@ -9,7 +9,7 @@ Laws:
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -212,11 +212,7 @@ def write_summaries(tx: Connection, items: Sequence[Sequence[NewSummary]]) -> li
         For each item how many summaries were written.
     """
     by_blob = {one.blob_id: one for item in items for one in item}
-    kept: set[BlobId] = set()
-    for some in portions(sorted(by_blob)):
-        # On PostgreSQL the lock keeps a blob from being deleted until the commit.
-        held = sa.select(blob.c.id).where(blob.c.id.in_(some)).order_by(blob.c.id)
-        kept.update(tx.scalars(held.with_for_update(key_share=True, read=True)))
+    kept = _hold(tx, by_blob)
     rows = [by_blob[blob_id] for blob_id in sorted(kept)]
     for start in range(0, len(rows), AT_ONCE):
         _upsert(tx, [_row(one, 0) for one in rows[start : start + AT_ONCE]])
@@ -263,15 +259,29 @@ class ReadingTry:
 def note_tries(tx: Connection, items: Sequence[ReadingTry]) -> list[None]:
     """Note before a message is read that it is: should the program die of it, the next one knows.
 
-    Unit of work: idempotent. ``write_summaries`` resets the count.
+    Of a blob that is gone meanwhile nothing is noted.
+
+    Unit of work: idempotent; locks the blobs. ``write_summaries`` resets the count.
     """
-    rows = [(item.blob_id, 0, item.tries, *_NOTHING) for item in items]
+    kept = _hold(tx, {item.blob_id for item in items})
+    there = [item for item in items if item.blob_id in kept]
+    rows = [(item.blob_id, 0, item.tries, *_NOTHING) for item in there]
     insert_rows(tx, _COLUMNS, rows, keep_old=True)
-    for item in items:
+    for item in there:
         tx.execute(
             sa.update(summary).where(summary.c.blob_id == item.blob_id).values(tries=item.tries)
         )
     return [None] * len(items)
+
+
+def _hold(tx: Connection, blob_ids: Iterable[BlobId]) -> set[BlobId]:
+    """Return those of the blobs that exist; they are not deleted until the commit."""
+    kept: set[BlobId] = set()
+    for some in portions(sorted(blob_ids)):
+        held = sa.select(blob.c.id).where(blob.c.id.in_(some)).order_by(blob.c.id)
+        # The lock is PostgreSQL's; with SQLite nothing else writes meanwhile.
+        kept.update(tx.scalars(held.with_for_update(key_share=True, read=True)))
+    return kept
 
 
 # ---- rows ---------------------------------------------------------------------------------------
