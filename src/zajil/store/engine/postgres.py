@@ -101,19 +101,10 @@ class Postgres(Dialect):
 
     def advise(self, conn: Connection, workers: int) -> list[str]:
         """Say where a standby may lack mail, and where connections may run out."""
-        return [*self._doubt_standby(conn), *self._count_connections(conn, workers)]
-
-    def _doubt_standby(self, conn: Connection) -> Iterator[str]:
-        names = conn.scalar(sa.text("SHOW synchronous_standby_names"))
-        wait = conn.scalar(sa.text("SHOW synchronous_commit"))
-        reason = f"synchronous_commit is {wait}" if wait == "local" else ""
-        reason = reason or ("" if names else "synchronous_standby_names is empty")
-        standbys = conn.scalar(sa.text("SELECT count(*) FROM pg_stat_replication"))
-        if reason and (standbys or "," in str(self._parameters.get("host", ""))):
-            yield (
-                f"PostgreSQL does not wait for a standby ({reason}): if one takes over, mail that "
-                "was accepted a moment before can be lost"
-            )
+        return [
+            *_doubt_standby(conn, str(self._parameters.get("host", ""))),
+            *self._count_connections(conn, workers),
+        ]
 
     def _count_connections(self, conn: Connection, workers: int) -> Iterator[str]:
         limit = int(conn.scalar(_CONNECTION_LIMIT) or 0)
@@ -317,6 +308,19 @@ _CONNECTION_LIMIT = sa.text(
     " (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),"
     " (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()))"
 )
+
+
+def _doubt_standby(conn: Connection, hosts: str) -> Iterator[str]:
+    names = conn.scalar(sa.text("SHOW synchronous_standby_names"))
+    wait = conn.scalar(sa.text("SHOW synchronous_commit"))
+    reason = f"synchronous_commit is {wait}" if wait == "local" else ""
+    reason = reason or ("" if names else "synchronous_standby_names is empty")
+    standbys = conn.scalar(sa.text("SELECT count(*) FROM pg_stat_replication"))
+    if reason and (standbys or "," in hosts):
+        yield (
+            f"PostgreSQL does not wait for a standby ({reason}): if one takes over, mail that "
+            "was accepted a moment before can be lost"
+        )
 
 
 SERVER_LOCK = "hashtext('zajil server'), hashtext(:schema)"
