@@ -46,6 +46,7 @@ PACKAGES = {
     "opendkim": "opendkim",
     "pdns_server": "pdns-server",
     "pebble": "pebble",
+    "pgbouncer": "pgbouncer",
     "postconf": "postfix",
     "postfix": "postfix",
     "readpst": "pst-utils",
