@@ -69,5 +69,6 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path
             psycopg.connect(url, connect_timeout=5).close()
             return
         except psycopg.OperationalError:
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)

@@ -61,6 +61,10 @@ def test_imap_says_no_and_stays_connected(proxy: FaultyProxy, store: Store, tmp_
                 answer = (await imap.command(f"FETCH 1 {what}"))[-1]
                 assert b" NO [UNAVAILABLE]" in answer
                 (line, _) = await imap.ok(f"FETCH 2 {what}")
+                # One message that cannot be read keeps no other one from being sent.
+                *lines, answer = await imap.command(f"FETCH 1:2 {what}")
+                assert [one for one in lines if b" FETCH " in one] == [line]
+                assert b" NO [UNAVAILABLE]" in answer
             answer = await imap.append("INBOX", LARGE)
             assert b" NO [UNAVAILABLE]" in answer
             assert b" OK " in await imap.append("INBOX", SMALL)

@@ -24,6 +24,7 @@ from zajil.imap.flag import SEEN
 from zajil.imap.grammar import bad
 from zajil.imap.response import Completion
 from zajil.imap.sequence_set import cut_partial
+from zajil.net.logger import get_logger
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.content import needs_of
 from zajil.read.imap.context import PORTION, Context
@@ -44,6 +45,8 @@ from zajil.store.mail.flag_changes import FlagMode
 from zajil.store.mail.flags import FLAG_BITS
 from zajil.store.mail.message_table import MessageTable, pick
 from zajil.store.mail.value_cache import BLOCK_BITS
+
+logger = get_logger()
 
 _LINES = 4000
 """Messages that are answered in one turn, where the table has all that is asked for."""
@@ -79,6 +82,10 @@ async def fetch(context: Context, command: Fetch) -> Completion:
         marked = await _mark_seen(context, wanted) if marks else frozenset[Uid]()
         table = await context.table()
         await answer.send(table, table.places_of(wanted), marked)
+    if answer.sent.lost:
+        count = answer.sent.lost
+        logger.error("IMAP: messages cannot be read", count=count, reason=answer.sent.reason)
+        return Completion("NO", f"messages that cannot be read now: {count}", "UNAVAILABLE")
     if answer.sent.undecoded:
         # RFC 3516 section 4.3
         return Completion("NO", "a transfer encoding is not known", "UNKNOWN-CTE")

@@ -83,6 +83,16 @@ class Answered:
     """How many were still there."""
     undecoded: int = 0
     """How many of them have a transfer encoding that is not known, where it is to be decoded."""
+    lost: int = 0
+    """How many of them cannot be read now; nothing was sent of them."""
+    reason: str = ""
+    """Why the first of these cannot be read."""
+
+    def lose(self, reasons: Sequence[str]) -> None:
+        """Count messages that cannot be read, each with its reason."""
+        self.there += len(reasons)
+        self.lost += len(reasons)
+        self.reason = self.reason or next(iter(reasons), "")
 
 
 async def read_and_send(context: Context, messages: Sequence[Unread], sent: Answered) -> None:
@@ -99,6 +109,7 @@ async def read_and_send(context: Context, messages: Sequence[Unread], sent: Answ
             waiting = waiting[turn.looked_at :]
             sent.there += len(turn.lines)
             sent.undecoded += turn.undecoded
+            sent.lose(turn.lost)
             for line in turn.lines:
                 context.engine.untagged(line)
             if turn.summaries:
@@ -163,8 +174,10 @@ class _Turn:
         self.undecoded = 0
         self.summaries: list[NewSummary] = []
         """Those that were missing."""
+        self.lost: list[str] = []
+        """Why others of them cannot be read."""
         self.looked_at = 0
-        """How many of the messages; those of them without a line are gone."""
+        """How many of the messages; the others that are in neither list are gone."""
 
     def run(self, conn: Snapshot) -> None:
         """Write the responses."""
@@ -172,11 +185,15 @@ class _Turn:
         places = {one.uid: place for place, one in enumerate(self._messages)}
         only_head = all([self._plan.needs(one).only_head for one in self._messages])
         head = HEAD if only_head else None
-        size = 0
-        for found in open_contents(conn, self._context.store.blobs, box, list(places), head):
+        size, blobs = 0, self._context.store.blobs
+        for found in open_contents(conn, blobs, box, list(places), head, self.lost):
             place = places[found.uid]
-            with found.reader:
-                line = self._write(conn, self._messages[place], found)
+            try:
+                with found.reader:
+                    line = self._write(conn, self._messages[place], found)
+            except StoreUnavailable as error:
+                self.lost.append(str(error))
+                continue
             self.lines.append(line)
             size += len(line)
             if size >= ANSWER:
@@ -200,12 +217,14 @@ class _Turn:
 async def _send_long(context: Context, one: Unread, plan: _Plan, sent: Answered) -> None:
     """Send one response in pieces; hold the message's file, not a snapshot, while they are read."""
     blobs, box, needs = context.store.blobs, context.selected.mailbox.mailbox_id, plan.needs(one)
+    lost = list[str]()
 
     def open_it(conn: Snapshot) -> OpenMessage | None:
-        return next(open_contents(conn, blobs, box, [one.uid]), None)
+        return next(open_contents(conn, blobs, box, [one.uid], lost=lost), None)
 
     found = await context.read(open_it)
     if found is None:
+        sent.lose(lost)
         return
     with found.reader:
         key = (found.blob_id, found.prefix)

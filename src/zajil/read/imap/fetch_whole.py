@@ -94,9 +94,10 @@ async def send_whole(context: Context, messages: WholeMessages, sent: Answered) 
     reading = _begin(context, next(portions, None))
     try:
         while reading is not None:
-            count, data = await reading
+            count, lost, data = await reading
             reading = _begin(context, next(portions, None))
             sent.there += count
+            sent.lose(lost)
             context.engine.untagged(data)
             del data
             await context.connection.flush()
@@ -107,8 +108,11 @@ async def send_whole(context: Context, messages: WholeMessages, sent: Answered) 
 
 def _begin(
     context: Context, portion: WholeMessages | None
-) -> asyncio.Task[tuple[int, bytes]] | None:
-    """Begin to read a portion; the task returns how many messages are there, and what is sent."""
+) -> asyncio.Task[tuple[int, list[str], bytes]] | None:
+    """Begin to read a portion.
+
+    The task returns how many messages are sent, why others cannot be read, and what is sent.
+    """
     if portion is None:
         return None
     reading = asyncio.create_task(_read(context, portion))
@@ -116,17 +120,18 @@ def _begin(
     return reading
 
 
-async def _read(context: Context, portion: WholeMessages) -> tuple[int, bytes]:
+async def _read(context: Context, portion: WholeMessages) -> tuple[int, list[str], bytes]:
     blobs, box = context.store.blobs, context.selected.mailbox.mailbox_id
 
-    def read(conn: Snapshot) -> tuple[int, bytes]:
-        contents = read_contents(conn, blobs, box, portion.uids)
-        return len(contents), portion.write(contents)
+    def read(conn: Snapshot) -> tuple[int, list[str], bytes]:
+        lost = list[str]()
+        contents = read_contents(conn, blobs, box, portion.uids, lost)
+        return len(contents), lost, portion.write(contents)
 
     return await context.read(read)
 
 
-def _see(task: asyncio.Task[tuple[int, bytes]]) -> None:
+def _see(task: asyncio.Task[tuple[int, list[str], bytes]]) -> None:
     """Take note of a failure that nobody waits for: the peer is gone."""
     if not task.cancelled():
         task.exception()

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import BlobId, MailboxId, Uid
 from zajil.core.value_class import value_class
+from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.rows import execute_text, mark_of, marks_of
 from zajil.store.mail.blobs import Blobs
 from zajil.store.mail.messages import MessageReader
@@ -111,6 +112,7 @@ def open_contents(
     mailbox_id: MailboxId,
     uids: Sequence[Uid],
     head: int | None = None,
+    lost: list[str] | None = None,
 ) -> Iterator[OpenMessage]:
     """Open messages with one statement, ascending; those that are gone are passed over.
 
@@ -124,9 +126,10 @@ def open_contents(
         uids: ascending; at most ``rows.AT_ONCE``.
         head: so many bytes will probably do; more are read when they are asked for, as long as the
             snapshot lasts. ``None``: all are read.
+        lost: takes the reason for each message whose bytes cannot be read; it is passed over.
 
     Raises:
-        StoreUnavailable: a file cannot be read.
+        StoreUnavailable: without ``lost``: the bytes of a message cannot be read.
     """
     content = "blob.content" if head is None else f"substr(blob.content, 1, {int(head)})"
     where, parameters = _among(conn, mailbox_id, uids)
@@ -138,13 +141,23 @@ def open_contents(
         f" WHERE {where} ORDER BY message.uid"
     )
     for uid, prefix, blob_id, size, data, location, digest in execute_text(conn, query, parameters):
-        reader = blobs.open_row(conn, blob_id, size, data, location, digest)
+        try:
+            reader = blobs.open_row(conn, blob_id, size, data, location, digest)
+        except StoreUnavailable as error:
+            if lost is None:
+                raise
+            lost.append(str(error))
+            continue
         before = prefix.encode("utf-8")
         yield OpenMessage(uid, blob_id, before, MessageReader(before, reader))
 
 
 def read_contents(
-    conn: Connection, blobs: Blobs, mailbox_id: MailboxId, uids: Sequence[Uid]
+    conn: Connection,
+    blobs: Blobs,
+    mailbox_id: MailboxId,
+    uids: Sequence[Uid],
+    lost: list[str] | None = None,
 ) -> list[tuple[Uid, bytes, bytes]]:
     """Return UID, prefix and blob of messages, ascending; those that are gone are passed over.
 
@@ -155,9 +168,10 @@ def read_contents(
         blobs: of the store.
         mailbox_id: of a mailbox that the caller found under its account.
         uids: ascending; at most ``rows.AT_ONCE``.
+        lost: takes the reason for each message whose bytes cannot be read; it is passed over.
 
     Raises:
-        StoreUnavailable: a file cannot be read.
+        StoreUnavailable: without ``lost``: the bytes of a message cannot be read.
     """
     where, parameters = _among(conn, mailbox_id, uids)
     # The names are constants.
@@ -171,8 +185,14 @@ def read_contents(
     for uid, prefix, content, size, location, digest in execute_text(conn, query, parameters):
         data = content
         if content is None:
-            with blobs.open_place(size, location, digest) as reader:
-                data = reader.read_at(0, size)
+            try:
+                with blobs.open_place(size, location, digest) as reader:
+                    data = reader.read_at(0, size)
+            except StoreUnavailable as error:
+                if lost is None:
+                    raise
+                lost.append(str(error))
+                continue
         found.append((uid, prefix.encode("utf-8"), data))
     return found
 
