@@ -214,6 +214,27 @@ def test_two_stores_in_one_prefix_do_not_sweep_each_other(s3: S3Server, tmp_path
     assert f"s3:{names(stores[0])[0]}" == staged.location
 
 
+def test_a_store_whose_prefix_is_below_is_not_swept(s3: S3Server, tmp_path: Path) -> None:
+    """A shard beside a whole bucket has its messages in a folder of the same bucket."""
+    outer = s3.new_place()
+    above = open_store_at(s3, tmp_path / "above", outer)
+    below = open_store_at(s3, tmp_path / "below", f"{outer}/north")
+    staged = put(below)
+    lost = asyncio.run(above.blobs.stage_any([LARGE]))
+
+    async def sweep() -> int:
+        async with running(above):
+            return await sweep_objects(above, int(time.time() * 1000) + 2 * ORPHAN_AGE_MS)
+
+    assert asyncio.run(sweep()) == 1
+    query = sa.select(blob_garbage.c.location)
+    assert above.read_now(lambda conn: conn.scalars(query).all()) == [lost.location]
+    forget_copies(below)
+    assert read(below, staged.blob_id) == LARGE
+    for store in (above, below):
+        store.close_now()
+
+
 @pytest.mark.parametrize("fault", ["refuse", "503", "403", "cut", "hang"])
 def test_s3_that_fails(fault: str, proxy: FaultyProxy, tmp_path: Path) -> None:
     options = proxy.server.options(timeout_ms=1000)

@@ -5,7 +5,7 @@ Laws:
   bytes are deleted ten minutes later: until then somebody may read an older snapshot.
 - The sweep lists the objects, and takes those that no row names for garbage if they are older than
   a day, both by their ids and by the clock of S3. It only looks into a prefix that has the mark of
-  this store, so that it never deletes what is another's.
+  this store, and passes over what is deeper, so that it never deletes what is another's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.store.blobs.bucket import BucketUnavailable, ListedObject
-from zajil.store.blobs.location import OBJECT, parse_location, time_of_id
+from zajil.store.blobs.location import OBJECT, is_object_name, parse_location, time_of_id
 from zajil.store.blobs.mark import new_mark, remember_mark, require_mark
 from zajil.store.engine.batch import time_of
 from zajil.store.engine.errors import StoreUnavailable
@@ -170,10 +170,10 @@ def find_strays(store: Store, before_ms: int) -> Iterator[list[str]]:
 
 
 def _is_old(one: ListedObject, before_ms: int) -> bool:
-    # A message that is moved or restored has an old id, and an object that was written just now.
-    made_ms = time_of_id(parse_location(f"{OBJECT}{one.name}").blob_id)
-    if made_ms is None:
+    if not is_object_name(one.name):
         return False  # not ours
+    # A message that is moved or restored has an old id, and an object that was written just now.
+    made_ms = time_of_id(parse_location(f"{OBJECT}{one.name}").blob_id) or 0
     return max(made_ms, int(one.modified.timestamp() * 1000)) < before_ms
 
 

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import re
+
 from zajil.core.ids import BlobId
 from zajil.core.value_class import value_class
 
@@ -15,6 +17,7 @@ OBJECT = "s3:"
 """Begins the location of an object."""
 NONCE_SIZE = 6
 """Random bytes that the name of an object takes."""
+_OBJECT_NAME = re.compile(r"([0-9a-f]{2})/[0-9a-f]{26}\1\.[0-9a-f]{12}(?:\.[0-9a-f]{8})?")
 
 
 @value_class(frozen=True, slots=True)
@@ -55,6 +58,14 @@ def object_location(blob_id: BlobId, random: bytes, key_id: str | None = None) -
     """Return a new location of an object; ``random``: ``NONCE_SIZE`` random bytes."""
     name = f"{OBJECT}{blob_id[-2:]}/{blob_id}.{random.hex()}"
     return name if key_id is None else f"{name}.{key_id}"
+
+
+def is_object_name(name: str) -> bool:
+    """Return whether a name below the prefix is one that ``object_location`` makes.
+
+    The prefix of another store may be below ours: its objects have one folder more.
+    """
+    return _OBJECT_NAME.fullmatch(name) is not None
 
 
 def time_of_id(blob_id: str) -> int | None:
