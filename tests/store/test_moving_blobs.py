@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,24 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kit.s3 import FaultyProxy, S3Server, moto_server
-from kit.store import open_test_store
+from kit.store import open_test_store, running
 from store.test_seal import KEY, OTHER, key_file
 from zajil.core.ids import BlobId
-from zajil.store.blobs.garbage import GARBAGE_AGE_MS, count_garbage, find_garbage
+from zajil.store.blobs.garbage import (
+    GARBAGE_AGE_MS,
+    add_garbage,
+    collect_garbage,
+    count_garbage,
+    find_garbage,
+)
 from zajil.store.blobs.keys import key_id
-from zajil.store.blobs.moving import count_places, move_blobs
+from zajil.store.blobs.moving import (
+    NewBlobPlace,
+    _rows,
+    change_places,
+    count_places,
+    move_blobs,
+)
 from zajil.store.blobs.used_keys import load_used_keys, require_keys
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
@@ -162,3 +175,46 @@ def test_a_move_that_s3_interrupts_goes_on(s3: S3Server, tmp_path: Path) -> None
     require_all(store, bodies)
     store.close_now()
     proxy.close()
+
+
+def test_a_file_that_waits_to_be_deleted_is_not_written_again(s3: S3Server, tmp_path: Path) -> None:
+    """An S3 that failed kept the names of files that were gone; a move back took these names."""
+    proxy = FaultyProxy(s3)
+    options: dict[str, Any] = proxy.server.store_options(s3.new_place())
+    store = open_test_store("sqlite", tmp_path / "data", **options)
+    store.blobs.writes_objects = False
+    bodies = fill(store)
+    move(store, to_objects=True)
+    store.write_now(add_garbage, [store.blobs.objects.put(BlobId("0" * 28), [b"x"], 1)[0]])
+
+    async def collect() -> int:
+        async with running(store):
+            return await collect_garbage(store, int(time.time() * 1000) + GARBAGE_AGE_MS + 1000)
+
+    proxy.fault = "403"
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(collect())
+    proxy.fault = ""
+    large = [one for one in _rows(store) if one.location is not None]
+    staged = [
+        store.blobs.stage_large(BlobId(one.id), one.size, [bodies[one.id]], to_objects=False)
+        for one in large
+    ]
+    assert asyncio.run(collect()) == COUNT + 1
+    for one, new in zip(large, staged, strict=True):
+        place = NewBlobPlace(BlobId(one.id), one.location, new.location or "")
+        assert store.write_now(change_places, place)
+    require_all(store, bodies)
+    store.close_now()
+    proxy.close()
+
+
+def test_a_file_of_somebody_else_is_not_removed(tmp_path: Path) -> None:
+    store = open_test_store("sqlite", tmp_path / "data", inline_limit=10)
+    staged = store.blobs.stage_now([b"x" * 100])
+    assert staged.location is not None
+    with pytest.raises(StoreUnavailable, match="File exists"):
+        store.blobs.files.write(staged.blob_id, staged.location, [b"y" * 100])
+    store.write_now(write, staged)
+    assert store.read_now(lambda conn: store.blobs.read(conn, staged.blob_id)) == b"x" * 100
+    store.close_now()

@@ -42,6 +42,7 @@ def move_large_messages(
     Raises:
         NoPlaceInS3: neither ``store.blobs`` nor ``store.s3.place`` names a bucket.
         ServerIsOlder: the server has to be started again first; nothing was moved.
+        StoreInUse: another command moves them.
         OthersRun: they would go into files, which other nodes cannot read; nothing was moved.
         StoreUnavailable: S3, the disk or the database failed; what was moved stays moved.
     """
@@ -69,7 +70,8 @@ def move_large_messages(
         require_mark(store)
     else:
         _require_alone(store)
-    return move_blobs(store, to_objects=to_objects, progress=progress)
+    with store.working_alone("store move-blobs"):
+        return move_blobs(store, to_objects=to_objects, progress=progress)
 
 
 def _require_alone(store: Store) -> None:

@@ -73,8 +73,9 @@ class BlobFiles:
             written = write_file(path, parts, self.sealing(blob_id))
             sync_folder(path.parent)
         except BaseException as error:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            if not isinstance(error, FileExistsError):  # then it is somebody else's
+                with contextlib.suppress(OSError):
+                    path.unlink()
             if isinstance(error, OSError):
                 raise disk_error(error, f"cannot write a large message to {path}") from error
             raise

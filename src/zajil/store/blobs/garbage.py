@@ -3,6 +3,8 @@
 Laws:
 - Who takes a location out of a row writes it to table ``blob_garbage`` in the same transaction. The
   bytes are deleted ten minutes later: until then somebody may read an older snapshot.
+- An object is deleted before its location is forgotten. A file is unlinked afterwards, once: as
+  soon as it is gone, a message that moves back to files may get its name.
 - The sweep lists the objects, and takes those that no row names for garbage if they are older than
   a day, both by their ids and by the clock of S3. It only looks into a prefix that has the mark of
   this store, and passes over what is deeper, so that it never deletes what is another's.
@@ -46,11 +48,12 @@ def add_garbage(tx: Connection, items: Sequence[Sequence[str]]) -> list[None]:
     return [None] * len(items)
 
 
-def forget_garbage(tx: Connection, items: Sequence[Sequence[str]]) -> list[None]:
-    """Forget locations whose bytes are deleted. Unit of work: idempotent."""
-    gone = [one for item in items for one in item]
-    tx.execute(sa.delete(blob_garbage).where(blob_garbage.c.location.in_(gone)))
-    return [None] * len(items)
+def forget_garbage(tx: Connection, items: Sequence[Sequence[str]]) -> list[set[str]]:
+    """Forget locations; return of each item those that were there. Unit of work: idempotent."""
+    wanted = [one for item in items for one in item]
+    forget = sa.delete(blob_garbage).where(blob_garbage.c.location.in_(wanted))
+    gone = set(tx.scalars(forget.returning(blob_garbage.c.location)))
+    return [gone.intersection(item) for item in items]
 
 
 def find_garbage(
@@ -107,13 +110,14 @@ async def collect_garbage(store: Store, now_ms: int) -> int:
         garbage, named = await store.read(find)
         if not garbage and not named:
             return count
-        await asyncio.to_thread(_delete, store, garbage)
-        await store.write(forget_garbage, [*garbage, *named])
+        await asyncio.to_thread(_delete_objects, store, garbage)
+        gone = await store.write(forget_garbage, [*garbage, *named])
+        files = [one for one in garbage if one in gone and not one.startswith(OBJECT)]
+        await asyncio.to_thread(store.blobs.files.unlink, files)
         count += len(garbage)
 
 
-def _delete(store: Store, locations: Sequence[str]) -> None:
-    store.blobs.files.unlink([one for one in locations if not one.startswith(OBJECT)])
+def _delete_objects(store: Store, locations: Sequence[str]) -> None:
     names = [parse_location(one).name for one in locations if one.startswith(OBJECT)]
     if names:
         for name in names:
