@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from kit.courier import courier
 from kit.network import smtp_sink
-from kit.store import open_test_store
+from kit.store import make_account, open_test_store, running
+from kit.talk import acceptance_context
 from kit.zone import Zone, ZoneResolver
+from zajil.core.address import Address
+from zajil.core.service import Service
+from zajil.deliver.handover import Handover
 from zajil.dns.flow import Answer, Question
+from zajil.receive.session import refusal_of
 from zajil.store.queue.queue_admin import QueueQuery, list_rows
+from zajil.store.schema import message
 
+_COUNT = sa.select(sa.func.count()).select_from(message)
 ZONE: Zone = {"south.test": {"A": ["127.0.0.1"]}}
 
 
@@ -59,3 +68,33 @@ def test_a_node_that_starts_leaves_the_leases_of_a_live_one(
                 assert [state for state, _ in await first.states(mail_id)] == ["delivered"]
 
     asyncio.run(run())
+
+
+def test_a_node_that_is_gone_hands_nothing_to_another_shard(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """The node that took its work over does: the mail would come twice."""
+    one, two = (open_test_store(postgres_url, tmp_path / name, 1) for name in ("one", "two"))
+    north = open_test_store("sqlite", tmp_path / "north")
+    make_account(north, "anna@south.test")
+
+    async def run() -> int:
+        async with running(north), courier(one, ZONE) as first:
+            await north.directory.load()
+            context = acceptance_context(north, service=Service.LMTP)
+            contexts = {"north": context}
+
+            def home_of(_who: Address) -> str:
+                """Others take over while the mail is on its way."""
+                for row in two.standing.look():
+                    if row.node_id == one.node_id:
+                        two.standing.declare_gone(row)
+                return "north"
+
+            first.deliverer._handover = Handover(home_of, contexts, contexts, refusal_of)
+            await first.put("anna@south.test")
+            await first.deliverer.run_due()
+            return await north.read(lambda conn: conn.scalar(_COUNT)) or 0
+
+    assert asyncio.run(run()) == 0
+    two.close_now()

@@ -18,10 +18,11 @@ from zajil.accept.transaction import Transaction
 from zajil.core.address import Address
 from zajil.core.mail_options import MailOptions, Notify
 from zajil.deliver.outgoing_mail import AttemptOutcome, RecipientResult, deferred, result_of
+from zajil.deliver.transaction import MaySend
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Remote, route_recipient
 from zajil.smtp.reply import Reply
-from zajil.store.engine.errors import StoreError
+from zajil.store.engine.errors import StoreError, StoreUnavailable
 from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.queue.queue import LeasedRecipient
 from zajil.tracking.events import AttemptMade
@@ -91,7 +92,7 @@ class Handover:
                     continue
                 got: Results = {}
                 try:
-                    await self._hand_in(context, mail, claimed, body, got)
+                    await self._hand_in(context, mail, claimed, body, got, attempt.means.may_send)
                 except StoreError as error:
                     result = deferred("4.3.0", f"the shard {home} is not available: {error}")
                     got |= {one: result for one in claimed if one not in got}
@@ -107,6 +108,7 @@ class Handover:
         claimed: Sequence[LeasedRecipient],
         body: BlobReader,
         got: Results,
+        may_send: MaySend,
     ) -> None:
         """Fill ``got`` with what becomes of each recipient in one shard."""
         now_ms = context.clock.now_ms()
@@ -136,6 +138,8 @@ class Handover:
             waits = transaction.spool.add(await asyncio.to_thread(body.read_at, start, length))
             if waits is not None:
                 await waits
+        if not await may_send():
+            raise StoreUnavailable("another node may have taken over this mail")
         outcome = await accept(context, _facts(context, mail, now_ms), transaction)
         for one in taken:
             got[one] = self._result(context, one, outcome)
