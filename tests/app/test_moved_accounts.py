@@ -1,17 +1,25 @@
-"""What is left of a moved account is removed some minutes later, and not before."""
+"""What is done about moved accounts in the background."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from kit.store import NOW_MS, make_account, running
-from zajil.app.moved_accounts import LET_GO_MS, let_moved_go
+from kit.store import NOW_MS, make_account, open_test_store, running
+from zajil.app.moved_accounts import LET_GO_MS, forget_gone, let_moved_go
 from zajil.core.address import parse_address
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import get_account
 from zajil.store.people.aliases import AliasRow, create_alias, find_alias
+from zajil.store.shards.catalogue import (
+    NewPlace,
+    NewShard,
+    create_shard,
+    load_places,
+    set_places,
+)
 from zajil.store.shards.moves import Move, MoveStep, list_moves, put_move
 
 
@@ -53,3 +61,21 @@ def test_the_old_account_stays_for_ten_minutes(store: Store) -> None:
             return [await look(NOW_MS + LET_GO_MS - 1), await look(NOW_MS + LET_GO_MS)]
 
     assert asyncio.run(look_twice()) == [(True, 1), (False, 0)]
+
+
+def test_names_of_accounts_that_were_removed_are_free_again(tmp_path: Path) -> None:
+    """Else nobody in the main shard could use the login or the address for ever."""
+    main, north = (open_test_store("sqlite", tmp_path / name) for name in ("main", "north"))
+    main.write_now(create_shard, NewShard("north", NOW_MS))
+    for name in ("amal", "amal@south.test", "salma", "salma@south.test"):
+        main.write_now(set_places, NewPlace(name, "north"))
+    make_account(north, "amal@south.test")
+
+    async def look() -> dict[str, str]:
+        resources: dict[str, Any] = {"north": SimpleNamespace(store=north)}
+        first = SimpleNamespace(store=main, shards=SimpleNamespace(resources=resources))
+        async with running(main), running(north):
+            await forget_gone(cast("Any", first))
+            return (await main.read(load_places)).single
+
+    assert asyncio.run(look()) == {"amal": "north", "amal@south.test": "north"}

@@ -207,3 +207,24 @@ def test_an_account_that_was_emptied_is_not_copied_again(stores: list[Store]) ->
     assert not source.write_now(empty_account, Emptying(account_id, copied))
     assert len(rows(target, message)) == 3
     assert set(blob_ids) == set(target.read_now(partial(blobs_of_account, account_id=account_id)))
+
+
+def test_a_node_that_starts_takes_no_id_back(stores: list[Store]) -> None:
+    """The others go on: what they have just taken is not counted in any row yet."""
+    shard = stores[1]
+    if shard.reader.engine.dialect.name != "postgresql":
+        pytest.skip("one node")
+    fill(shard)
+    engine, given = shard.reader._dialect.writer, list[int]()
+
+    def take(*_: object) -> None:
+        """Another node takes an id, between any two statements."""
+        with shard.reader.engine.connect() as conn:
+            conn.execution_options(postgresql_readonly=False)
+            given.append(int(conn.scalar(sa.text("SELECT nextval('account_id_seq')")) or 0))
+
+    sa.event.listen(engine, "before_cursor_execute", take)
+    shard.write_now(keep_to_range, 1)
+    sa.event.remove(engine, "before_cursor_execute", take)
+    take()
+    assert len(given) == len(set(given)) > 2

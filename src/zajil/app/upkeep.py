@@ -19,7 +19,7 @@ from zajil.app.certificates import certificate_chore
 from zajil.app.chores import Chore, repeated
 from zajil.app.directory import mirror_directory
 from zajil.app.monitoring import note_success
-from zajil.app.moved_accounts import let_moved_go
+from zajil.app.moved_accounts import forget_gone, let_moved_go
 from zajil.app.resources import WorkerResources, guarded_fetcher, own_mailer
 from zajil.app.sts_policies import sts_policies
 from zajil.check.learned.greylist import prune_greylist
@@ -133,8 +133,8 @@ def _sweeps(resources: WorkerResources) -> Sequence[Chore]:
 def _care_of_shards(resources: WorkerResources) -> Sequence[Chore]:
     if resources.shards is None or resources.shard != MAIN_SHARD:
         return []
-    step = functools.partial(let_moved_go, resources)
-    return [_every(resources, "moved accounts", _MINUTE, step)]
+    steps = [functools.partial(step, resources) for step in (let_moved_go, forget_gone)]
+    return [_every(resources, "moved accounts", _MINUTE, *steps)]
 
 
 def _every(

@@ -16,7 +16,8 @@ from zajil.core.address import Address
 from zajil.core.errors import AlreadyExists, NotFound, Refused
 from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, touch
-from zajil.store.schema import domain, shard, shard_move, shard_place
+from zajil.store.engine.rows import portions
+from zajil.store.schema import account, address, domain, shard, shard_move, shard_place
 
 HOLDS = ("holding", "emptied")
 """Steps of a move (``store.shards.moves.MoveStep``) in which nobody can use the account."""
@@ -127,6 +128,27 @@ def set_places(tx: Connection, items: Sequence[NewPlace]) -> list[None]:
             tx.execute(sa.insert(shard_place).values(name=item.name, shard=item.shard))
     touch(tx, DIRECTORY)
     return [None] * len(items)
+
+
+def forget_places(tx: Connection, items: Sequence[NewPlace]) -> list[None]:
+    """Forget where addresses and login names are, if it is still said so.
+
+    Unit of work: idempotent; touches the directory.
+    """
+    for item in items:
+        here = sa.and_(shard_place.c.name == item.name, shard_place.c.shard == item.shard)
+        tx.execute(sa.delete(shard_place).where(here))
+    touch(tx, DIRECTORY)
+    return [None] * len(items)
+
+
+def known_names(conn: Connection, names: Sequence[str]) -> set[str]:
+    """Return those of some address keys and login names that a shard has."""
+    known: set[str] = set()
+    for some in portions(names):
+        known.update(conn.scalars(sa.select(address.c.key).where(address.c.key.in_(some))))
+        known.update(conn.scalars(sa.select(account.c.login).where(account.c.login.in_(some))))
+    return known
 
 
 def claim_domain(tx: Connection, items: Sequence[NewPlace]) -> list[None]:

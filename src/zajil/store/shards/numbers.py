@@ -54,7 +54,8 @@ def keep_to_range(tx: Connection, numbers: Sequence[int]) -> list[None]:
 
     An account that came from another shard, or a restored backup, may have let it count elsewhere.
 
-    Unit of work: idempotent; nobody else may create accounts meanwhile.
+    Unit of work: idempotent. Where the ids must change their range, nobody else may take any
+    meanwhile.
 
     Raises:
         WrongShard: the store has another number.
@@ -75,6 +76,8 @@ def _count_from(tx: Connection, table: str, highest: int, first: int, end: int) 
     """Have the next id be above ``highest``, and above what was given in this range before."""
     if tx.dialect.name == "postgresql":
         last = int(tx.scalar(sa.text(f"SELECT last_value FROM {table}_id_seq")) or 0)  # noqa: S608
+        if max(highest, first) <= last < end:
+            return  # other nodes may take ids at this moment
         value = max(highest, last if first <= last < end else first, 1)
         tx.execute(
             sa.text("SELECT setval(CAST(:name AS regclass), :value)"),
