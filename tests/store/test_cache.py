@@ -122,3 +122,14 @@ def test_a_folder_that_cannot_be_written(
     assert cache.begin("aa/x", 10) is None
     monkeypatch.undo()
     assert cache.size() == 0
+
+
+def test_what_is_being_written_counts_as_well(tmp_path: Path) -> None:
+    cache = make(tmp_path / "cache", 8 * MIB)
+    drafts = [cache.begin(f"aa/{number}", 2 * MIB) for number in range(6)]
+    assert [draft is not None for draft in drafts] == [True] * 4 + [False] * 2
+    assert cache.size() == 8 * MIB
+    for draft in drafts:
+        if draft is not None:
+            draft.close()
+    assert add(cache, "bb/next", 2 * MIB)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from zajil.store.copy.move import MovedStore, move_store
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import NoStore, StoreExists, StoreInUse, StoreUnavailable
 from zajil.store.engine.life import create_store
-from zajil.store.engine.moved import moving
+from zajil.store.engine.moved import MOVED_NAME, moved_to, moving
 from zajil.store.engine.open import Store, open_store
 from zajil.store.mail.intake import write_intakes
 from zajil.store.people.accounts import delete_account
@@ -316,3 +317,22 @@ def test_a_write_that_waits_while_the_store_moves_is_refused(tmp_path: Path) -> 
         old.write_now(create_domain, DomainRow("later.test", 1))
     assert old.read_now(lambda conn: conn.execute(sa.select(metadata.tables["domain"])).all()) == []
     old.close_now()
+
+
+def test_a_copy_that_begins_as_another_ends_holds_the_file_that_servers_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one removes the file; a lock on a file without a name would keep nobody away."""
+    lock = fcntl.flock
+
+    def lock_late(descriptor: int, kind: int) -> None:
+        monkeypatch.undo()
+        (tmp_path / MOVED_NAME).unlink()
+        lock(descriptor, kind)
+
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    with pytest.raises(StoreInUse, match="run the command again"), moving(tmp_path):
+        pass
+    with moving(tmp_path) as move:
+        move("elsewhere")
+    assert moved_to(tmp_path) == "elsewhere"

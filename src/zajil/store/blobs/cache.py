@@ -96,6 +96,8 @@ class DiskCache:
                     return None
                 if total[0] + size > self._limit:
                     total[0] = self._shrink(int(self._limit * _LEFT) - size)
+                if total[0] + size > self._limit:
+                    return None  # others are writing as much
                 final.parent.mkdir(mode=0o700, exist_ok=True)
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 descriptor = os.open(path, flags, 0o600)

@@ -109,6 +109,9 @@ def moving(data_dir: Path) -> Iterator[Callable[[str], None]]:
         except BlockingIOError:
             is_moved = True  # the file is the other's
             raise StoreInUse("another `zajil store copy` copies this store") from None
+        if not _is_same(descriptor, path):
+            is_moved = True  # another copy has ended just now, and removed the file
+            raise StoreInUse("another `zajil store copy` was running: run the command again")
         os.pwrite(descriptor, b" " * _ROOM, 0)  # a full disk is noticed now
         yield move
     except OSError as error:
@@ -118,3 +121,11 @@ def moving(data_dir: Path) -> Iterator[Callable[[str], None]]:
             with contextlib.suppress(OSError):
                 path.unlink()
         os.close(descriptor)
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    """Return whether an open file has still its name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -90,7 +90,7 @@ def _release_places(tx: Connection, locations: Sequence[str]) -> None:
     release_files(tx, [one for one in locations if not one.startswith(OBJECT)])
     if objects:
         columns, now_ms = (blob_garbage.c.location, blob_garbage.c.since_ms), time_of(tx)
-        insert_rows(tx, columns, [(location, now_ms) for location in objects])
+        insert_rows(tx, columns, [(location, now_ms) for location in objects], keep_old=True)
 
 
 _UNUSED = (
