@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kit.store import make_account, make_intake, open_test_store, running, small_store_options
+from store.test_seal import KEY, OTHER, key_file
 from zajil.app import nodes as keeping
 from zajil.app.nodes import NodeKeeper
 from zajil.config.load import parse_configuration
@@ -25,10 +27,15 @@ from zajil.monitor.conditions import AlertKind
 from zajil.monitor.finders import find_ill_nodes
 from zajil.net.system import SystemClock
 from zajil.operations.blob_moves import OthersRun, move_large_messages
+from zajil.store.blobs.keys import key_id
 from zajil.store.blobs.mark import NewMark, remember_mark
-from zajil.store.blobs.used_keys import load_used_keys, record_key
+from zajil.store.blobs.moving import move_blobs
+from zajil.store.blobs.used_keys import load_used_keys, record_key, require_keys
+from zajil.store.engine import life
 from zajil.store.engine.chores import NOBODY, ChoreTake, load_chores, take_chores
-from zajil.store.engine.errors import NodeGone, StoreUnavailable
+from zajil.store.engine.errors import FilesOfOneNode, NodeGone, StoreUnavailable
+from zajil.store.engine.life import prepare_store
+from zajil.store.engine.node import load_node_id, own_facts
 from zajil.store.engine.nodes import (
     Freed,
     NodeRow,
@@ -36,6 +43,7 @@ from zajil.store.engine.nodes import (
     Silence,
     _insert,
     drain_nodes,
+    enter_node,
     find_node,
     forget_nodes,
     list_nodes,
@@ -292,6 +300,32 @@ def test_a_node_that_beats_is_not_declared_gone(postgres_url: str, tmp_path: Pat
         store.close_now()
 
 
+def test_a_node_whose_readers_are_busy_beats(postgres_url: str, tmp_path: Path) -> None:
+    """Some long searches and a check of the store would make a healthy node gone."""
+    one = open_test_store(postgres_url, tmp_path / "one", connections=6)
+    busy, end = threading.Semaphore(0), threading.Event()
+
+    def read_long(_conn: Connection) -> None:
+        busy.release()
+        end.wait(60)
+
+    async def run() -> None:
+        async with running(one):
+            count = one.reader._dialect.readers
+            reads = [asyncio.create_task(one.read(read_long)) for _ in range(count)]
+            reads.append(asyncio.create_task(asyncio.to_thread(one.read_now, read_long)))
+            try:
+                for _ in range(count + 1):
+                    await asyncio.to_thread(busy.acquire, timeout=60)
+                rows = await asyncio.wait_for(asyncio.to_thread(one.standing.beat, 1, 0), 20)
+            finally:
+                end.set()
+            await asyncio.gather(*reads)
+            assert [row.node_id for row in rows] == [one.node_id]
+
+    asyncio.run(run())
+
+
 def test_a_drained_node_that_is_gone_can_be_forgotten(postgres_url: str, tmp_path: Path) -> None:
     one, two = (open_test_store(postgres_url, tmp_path / name) for name in ("one", "two"))
     assert two.write_now(drain_nodes, one.node_id)
@@ -322,6 +356,66 @@ def test_messages_do_not_move_to_files_while_another_node_runs(
         move_large_messages(one, configuration, "files", lambda _done, _all: None)
     take_over(one, two.node_id)
     assert move_large_messages(one, configuration, "files", lambda _done, _all: None).blobs == 0
+    for store in (one, two):
+        store.close_now()
+
+
+def test_of_two_first_nodes_with_files_one_enters(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would have files that the other cannot read."""
+    open_test_store(postgres_url, tmp_path / "maker", None).close_now()
+    options = small_store_options(postgres_url)
+    both = threading.Barrier(2)
+    refused: list[FilesOfOneNode] = []
+
+    def enter(*arguments: Any) -> None:
+        both.wait(60)
+        enter_node(*arguments)
+
+    def start(name: str) -> None:
+        (tmp_path / name).mkdir(mode=0o700)
+        load_node_id(tmp_path / name, os.urandom)
+        try:
+            prepare_store(options, tmp_path / name, clock=SystemClock(), largest_message=1 << 20)
+        except FilesOfOneNode as error:
+            refused.append(error)
+
+    monkeypatch.setattr(life, "enter_node", enter)
+    threads = [threading.Thread(target=start, args=(name,)) for name in ("one", "two")]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(60)
+    assert len(refused) == 1
+
+
+def test_a_key_stays_known_while_a_node_may_encrypt_with_it(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """A node that was not started again since the new key came still uses the old one."""
+
+    def start(name: str, *keys: bytes) -> Store:
+        path = key_file(tmp_path / f"{name}.key", *keys)
+        command = open_test_store(postgres_url, tmp_path / name, None, key_file=path)
+        require_keys(command)
+        enter_node(command.reader._dialect, command.node_id, own_facts(), 0)
+        command.close_now()
+        return open_test_store(postgres_url, tmp_path / name, key_file=path)
+
+    def move(store: Store) -> tuple[list[str], list[str]]:
+        done = move_blobs(store, to_objects=False, progress=lambda _done, _all: None)
+        return done.older, store.read_now(load_used_keys)
+
+    one, two = start("one", KEY), start("two", KEY)
+    one.close_now()
+    one = start("one", OTHER, KEY)
+    older, keys = move(one)
+    assert older == [f"{two.node_id} on {socket.gethostname()}"]
+    assert keys == sorted([key_id(KEY), key_id(OTHER)])
+    two.close_now()
+    two = start("two", OTHER, KEY)
+    assert move(one) == ([], [key_id(OTHER)])
     for store in (one, two):
         store.close_now()
 

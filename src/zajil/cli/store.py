@@ -176,6 +176,11 @@ def move_blobs(
             print(f"{spell_count(done.gone, 'message')} were deleted meanwhile")
         for sentence in done.failed:
             print(printable(f"not moved: {sentence}"))
+        if done.older:
+            print(
+                "keep the old keys in store.key_file: these nodes may still encrypt with them; "
+                f"start them again, then run this command again: {printable(', '.join(done.older))}"
+            )
     raise typer.Exit(NOT_DONE if done.failed else 0)
 
 

@@ -23,7 +23,12 @@ from zajil.core.value_class import value_class
 from zajil.message.source import read_pieces
 from zajil.store.blobs.garbage import add_garbage
 from zajil.store.blobs.location import OBJECT, parse_location
-from zajil.store.blobs.used_keys import forget_keys, load_used_keys, record_key
+from zajil.store.blobs.used_keys import (
+    forget_keys,
+    load_used_keys,
+    nodes_before,
+    record_key,
+)
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import StagedBlob
@@ -48,6 +53,8 @@ class MovedBlobs:
     """Messages that were deleted meanwhile."""
     failed: list[str] = field(default_factory=list)
     """Why messages were left where they are, one sentence for each."""
+    older: list[str] = field(default_factory=list)
+    """Nodes that may still encrypt with an older key, which is kept therefore."""
 
 
 @value_class(frozen=True, slots=True)
@@ -135,9 +142,16 @@ class _Move:
             threads.shutdown(cancel_futures=True)
         unused = [one for one in before if one not in self._left and one != self._key_id]
         if unused:
-            store.write_now(forget_keys, unused)
+            self._forget(unused)
         self._progress(total, total)
         return self._done
+
+    def _forget(self, unused: list[str]) -> None:
+        """Forget keys, unless nodes go on to encrypt with them until they are started again."""
+        older = self._store.read_now(partial(nodes_before, key=self._key_id))
+        self._done.older += [f"{row.node_id} on {row.host}" for row in older]
+        if not older:
+            self._store.write_now(forget_keys, unused)
 
     def _is_right(self, location: str) -> bool:
         place = parse_location(location)

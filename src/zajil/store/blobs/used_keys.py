@@ -9,8 +9,10 @@ from sqlalchemy.engine import Connection
 
 from zajil.store.blobs.keys import BadStoreKey
 from zajil.store.engine.batch import time_of
+from zajil.store.engine.dialect import database_ms
+from zajil.store.engine.nodes import ALIVE, NodeRow, list_nodes
 from zajil.store.engine.open import Store
-from zajil.store.schema import blob_key
+from zajil.store.schema import blob, blob_key
 
 
 def load_used_keys(conn: Connection) -> list[str]:
@@ -20,9 +22,11 @@ def load_used_keys(conn: Connection) -> list[str]:
 
 def record_key(tx: Connection, ids: Sequence[str]) -> list[None]:
     """Remember that messages are encrypted with a key. Unit of work: idempotent."""
+    # By the clock of the database, as the starts of nodes.
+    now_ms = tx.scalar(sa.select(database_ms(tx))) or time_of(tx)
     for one in dict.fromkeys(ids):
         # Another node may start with the same key at the same moment.
-        tx.execute(_INSERT, {"id_": one, "since_ms_": time_of(tx)})
+        tx.execute(_INSERT, {"id_": one, "since_ms_": now_ms})
     return [None] * len(ids)
 
 
@@ -32,10 +36,22 @@ _INSERT = sa.text(
 
 
 def forget_keys(tx: Connection, items: Sequence[Sequence[str]]) -> list[None]:
-    """Forget keys that no message is encrypted with any more. Unit of work: idempotent."""
-    gone = [one for item in items for one in item]
-    tx.execute(sa.delete(blob_key).where(blob_key.c.id.in_(gone)))
+    """Forget those of the keys that no message is encrypted with. Unit of work: idempotent."""
+    for one in [one for item in items for one in item]:
+        used = sa.select(blob.c.id).where(blob.c.location.endswith(f".{one}")).limit(1)
+        if tx.scalar(used) is None:
+            tx.execute(sa.delete(blob_key).where(blob_key.c.id == one))
     return [None] * len(items)
+
+
+def nodes_before(conn: Connection, key: str | None) -> list[NodeRow]:
+    """Return the nodes that run since before a key was used, and still encrypt with an older one.
+
+    ``None``: the new messages of this node are not encrypted; all nodes that run.
+    """
+    since_ms = conn.scalar(sa.select(blob_key.c.since_ms).where(blob_key.c.id == key))
+    alive = [row for row in list_nodes(conn) if row.state in ALIVE]
+    return [row for row in alive if since_ms is None or row.started_ms < since_ms]
 
 
 def missing_keys(store: Store) -> list[str]:

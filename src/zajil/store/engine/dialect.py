@@ -43,6 +43,13 @@ class Fault(Enum):
     """A fact about the statement, for the unit that sent it."""
 
 
+def database_ms(conn: Connection) -> sa.ColumnElement[int]:
+    """Return the time by the clock of a server, in milliseconds since 1970; 0 with SQLite."""
+    if conn.dialect.name == "postgresql":
+        return sa.literal_column("floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+    return sa.literal_column("0")
+
+
 class Dialect(ABC):
     """One database, opened by one process."""
 

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.engine import Connection
@@ -40,7 +41,7 @@ from zajil.store.engine.migrate import (
 )
 from zajil.store.engine.node import load_node_id, own_facts, own_node_id
 from zajil.store.engine.nodes import enter_node, has_local_files, has_other_nodes, stop_node
-from zajil.store.engine.open import make_dialect, open_store
+from zajil.store.engine.open import Store, make_dialect, open_store
 from zajil.store.engine.rolling import FIRST_ROLLING, tell_nodes, undo_tables, upgrade_tables
 from zajil.store.queue.queue import FreeLeases, free_leases
 
@@ -159,13 +160,26 @@ def prepare_store(
     claim_folder(data_dir)
     closed = close_to_others(data_dir)
     upgrade = _upgrade(options, data_dir, clock, _ignore, load_node_id(data_dir, os.urandom))
+    with _command_store(options, data_dir, clock) as store:
+        # Before the node enters: it says when it started that it encrypts with the key of now.
+        require_keys(store)
     with _dialect(options, data_dir) as dialect, told_in_one_sentence(dialect):
         node_id, is_new = own_node_id(dialect, data_dir, os.urandom)
-        _require_shared_files(dialect, node_id, options, largest_message)
-        enter_node(dialect, node_id, own_facts(), clock.now_ms())
-    store = open_store(options, data_dir, clock=clock, random=os.urandom)
-    try:
-        require_keys(store)
+        check = partial(
+            _require_shared_files,
+            node_id=node_id,
+            options=options,
+            largest_message=largest_message,
+        )
+        with dialect.reader.connect() as conn:
+            had_others = check(conn)  # it may read all rows, for which nobody shall wait
+
+        def require(conn: Connection) -> None:
+            if not had_others:
+                check(conn)
+
+        enter_node(dialect, node_id, own_facts(), clock.now_ms(), require)
+    with _command_store(options, data_dir, clock) as store:
         remember_place(store, options)
         open_cache(options, data_dir, store.require_space).remove_stale()
         store.sweep()
@@ -173,8 +187,6 @@ def prepare_store(
         # waited for the end of a lease, where fewer workers start than were killed.
         with suppress(StoreUnavailable):  # a full disk is no reason not to start
             store.write_now(free_leases, FreeLeases(f"{store.node_id}/", clock.now_ms()))
-    finally:
-        store.close_now()
     return Prepared(upgrade, closed, is_new)
 
 
@@ -189,22 +201,23 @@ def leave_store(options: StoreOptions, data_dir: Path) -> None:
 
 
 def _require_shared_files(
-    dialect: Dialect, node_id: NodeId, options: StoreOptions, largest_message: int
-) -> None:
-    """See that a second node can read all messages; raises ``FilesOfOneNode``."""
-    if not dialect.is_shared:
-        return
-    with dialect.reader.connect() as conn:
-        if not has_other_nodes(conn, node_id):
-            return
-        if has_local_files(conn) or (
-            not is_s3(options.blobs) and options.inline_limit < largest_message
-        ):
-            raise FilesOfOneNode(
-                "this store has another node, and store.blobs keeps large messages in files of one "
-                "node, which others cannot read: set store.blobs to an S3 bucket on all nodes and "
-                "run `zajil store move-blobs` on the node that has the files, then start this one"
-            )
+    conn: Connection, *, node_id: NodeId, options: StoreOptions, largest_message: int
+) -> bool:
+    """See that a second node can read all messages, and return whether there is another one.
+
+    Raises:
+        FilesOfOneNode: it cannot.
+    """
+    if not has_other_nodes(conn, node_id):
+        return False
+    writes_files = not is_s3(options.blobs) and options.inline_limit < largest_message
+    if writes_files or has_local_files(conn):
+        raise FilesOfOneNode(
+            "this store has another node, and store.blobs keeps large messages in files of one "
+            "node, which others cannot read: set store.blobs to an S3 bucket on all nodes and "
+            "run `zajil store move-blobs` on the node that has the files, then start this one"
+        )
+    return True
 
 
 def _is_rolling(options: StoreOptions, data_dir: Path) -> bool:
@@ -296,6 +309,15 @@ def require_space(folder: Path, size: int, reserve: int, what: str) -> None:
             f"{what} takes {format_size(size)}, and store.free_space_reserve is "
             f"{format_size(reserve)}; {format_size(free)} are free in {folder}"
         )
+
+
+@contextmanager
+def _command_store(options: StoreOptions, data_dir: Path, clock: Clock) -> Iterator[Store]:
+    store = open_store(options, data_dir, clock=clock, random=os.urandom)
+    try:
+        yield store
+    finally:
+        store.close_now()
 
 
 @contextmanager

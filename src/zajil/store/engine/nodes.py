@@ -13,7 +13,7 @@ Laws:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -26,7 +26,7 @@ from zajil.core.value_class import value_class
 from zajil.store.blobs.location import OBJECT
 from zajil.store.engine.batch import Batch, begin_batch
 from zajil.store.engine.chores import give_up_all_chores
-from zajil.store.engine.dialect import Dialect
+from zajil.store.engine.dialect import Dialect, database_ms
 from zajil.store.engine.errors import GONE, NodeGone, StoreUnavailable
 from zajil.store.engine.migrate import require_floor
 from zajil.store.mail.caps import Caps
@@ -55,7 +55,6 @@ class NodeState(StrEnum):
     """It showed no sign of life, and others took over its work."""
 
 
-_WRITES = {"isolation_level": "READ COMMITTED", "postgresql_readonly": False}
 ALIVE = (NodeState.ACTIVE, NodeState.DRAINING)
 
 
@@ -150,10 +149,17 @@ class Silence:
 # ---- one node enters, lives, ends ---------------------------------------------------------------
 
 
-def enter_node(dialect: Dialect, node_id: NodeId, facts: NodeFacts, now_ms: int) -> None:
+def enter_node(
+    dialect: Dialect,
+    node_id: NodeId,
+    facts: NodeFacts,
+    now_ms: int,
+    require: Callable[[Connection], None] = lambda _conn: None,
+) -> None:
     """Begin a new epoch of a node before its workers start; nothing of older epochs is left.
 
     The caller holds the lock of the data folder, so that no process of the node is at work.
+    ``require`` raises why the node may not enter; no other one enters meanwhile.
 
     Raises:
         StoreUnavailable: connections of an older epoch do not end.
@@ -161,6 +167,8 @@ def enter_node(dialect: Dialect, node_id: NodeId, facts: NodeFacts, now_ms: int)
     if not dialect.is_shared:
         return
     with dialect.writer.begin() as conn:
+        dialect.lock_floor(conn, alone=True)
+        require(conn)
         row = _locked(conn, node_id)
         epoch = _insert(conn, dialect, node_id) if row is None else row.epoch + 1
         _set(conn, node_id, state=NodeState.STOPPED, epoch=epoch, is_cleared=False)
@@ -206,9 +214,9 @@ def beat_node(dialect: Dialect, item: Beat, clock: Clock) -> list[NodeRow]:
         NodeGone: it was declared gone.
         StoreUnavailable, sa.exc.DBAPIError: the database cannot be reached.
     """
-    # One of the readers' connections: the writer keeps its own, and another one would be opened and
-    # closed for each beat.
-    with dialect.reader.connect().execution_options(**_WRITES) as conn, conn.begin():
+    # The writer's thread has one connection; the other one waits for nobody who reads.
+    with dialect.writer.begin() as conn:
+        dialect.be_patient(conn, int(BEAT_SECONDS * 1000))
         asked_ms = clock.now_ms()
         at_ms = dialect.time_ms(conn)
         skew_ms = (asked_ms + clock.now_ms()) // 2 - at_ms
@@ -350,12 +358,7 @@ def has_local_files(conn: Connection) -> bool:
 
 
 def _rows(conn: Connection) -> sa.Select[Any]:
-    now_ms: sa.ColumnElement[int] = sa.literal_column(
-        "floor(extract(epoch FROM clock_timestamp()) * 1000)"
-        if conn.dialect.name == "postgresql"
-        else "0"
-    )
-    return sa.select(node, (now_ms - node.c.beat_ms).label("age_ms")).order_by(
+    return sa.select(node, (database_ms(conn) - node.c.beat_ms).label("age_ms")).order_by(
         node.c.started_ms, node.c.id
     )
 

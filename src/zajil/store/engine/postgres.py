@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import NodeId
-from zajil.store.engine.dialect import Dialect, Fault, Progress
+from zajil.store.engine.dialect import Dialect, Fault, Progress, database_ms
 from zajil.store.engine.errors import (
     GONE,
     NodeGone,
@@ -65,8 +65,8 @@ class Postgres(Dialect):
         self.turn = threading.RLock()
         self.connections = connections
         self.readers = connections - _OTHERS
-        # One writes; the second is for questions beside it.
-        self.writer = self._engine(_BE_IMPATIENT, pool_size=1, max_overflow=1)
+        # One writes; the second is for the sign of life, and for questions beside it.
+        self.writer = self._engine(_BE_IMPATIENT, pool_size=2, max_overflow=0)
         self.reader = self._engine(
             pool_size=self.readers,
             max_overflow=1,
@@ -188,6 +188,7 @@ class Postgres(Dialect):
             key = {"work": work, "schema": first_of_search_path(conn)}
             lock = "hashtext('zajil work ' || :work), hashtext(:schema)"
             taken = conn.scalar(sa.text(f"SELECT pg_try_advisory_lock({lock})"), key)
+            conn.execute(_STAY_IDLE)  # the lock would go with it
             conn.commit()
         except sa.exc.DBAPIError as error:
             raise StoreUnavailable(f"cannot reach {self.place}: {error.orig}") from error
@@ -239,7 +240,7 @@ class Postgres(Dialect):
 
     def time_ms(self, conn: Connection) -> int:
         """Ask the server."""
-        return int(conn.scalar(_TIME_MS) or 0)
+        return int(conn.scalar(sa.select(database_ms(conn))) or 0)
 
     def copy_to(self, conn: Connection, path: Path, progress: Progress) -> bool:
         """Copy nothing: pg_dump does."""
@@ -335,7 +336,11 @@ _END_CONNECTIONS = sa.text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
     " AND application_name LIKE :names AND application_name <> :current"
 )
-_TIME_MS = sa.text("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)")
+
+
+_STAY_IDLE = sa.text(
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"
+)
 
 
 def _name_of(node: NodeId, epoch: int | str) -> str:
