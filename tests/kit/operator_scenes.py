@@ -73,6 +73,12 @@ def bucket(world: World, run: Run, stack: ExitStack) -> None:
     run("store", "new-key")
 
 
+def backup_made(world: World, run: Run, stack: ExitStack) -> None:
+    """There is a backup."""
+    world.set({"backup": {"target": str(world.home / "backup")}})
+    run("backup", "create")
+
+
 def s3_access(world: World, stack: ExitStack) -> None:
     """An S3 server runs, and the configuration names it; there is a key file."""
     server = stack.enter_context(moto_server())

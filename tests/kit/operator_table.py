@@ -409,6 +409,9 @@ PAGES: dict[str, Page] = {
             "zajil store move-blobs": Expected(says=("^moved [0-9]+ messages?",)),
             "zajil store check": Expected(says=("is not damaged",)),
             "zajil store check --contents": Expected(says=("is not damaged",)),
+            "zajil backup restore-bytes": Expected(
+                before=scenes.backup_made, says=("no message lacks its bytes",)
+            ),
             "zajil store sweep": Expected(says=("found 0 objects",)),
             "zajil store move-blobs --to files": Expected(says=("^moved [1-9][0-9]* messages?",)),
         },

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zajil.cli.backup_account import restore_account
+from zajil.cli.backup_bytes import restore_bytes
 from zajil.cli.backup_place import (
     InBackground,
     KeyFile,
@@ -120,6 +121,7 @@ def list_(
 
 backup_app.command("restore")(restore)
 backup_app.command("restore-account")(restore_account)
+backup_app.command("restore-bytes")(restore_bytes)
 backup_app.command("files")(files)
 
 

@@ -1,12 +1,14 @@
-"""Rows compared with the objects in S3: which are missing, which have another size."""
+"""Rows compared with files and with objects in S3: which are missing, which have another size."""
 
 from __future__ import annotations
 
+import stat
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,15 +25,15 @@ _ROWS = 1000
 
 
 @value_class(frozen=True, slots=True)
-class WrongObject:
-    """An object that does not fit its row."""
+class WrongBytes:
+    """A file or an object that does not fit its row."""
 
     blob_id: str
     is_missing: bool
     reason: str
 
 
-def find_wrong_objects(store: Store, step: Callable[[], None]) -> Iterator[WrongObject]:
+def find_wrong_objects(store: Store, step: Callable[[], None]) -> Iterator[WrongBytes]:
     """Compare all rows that name objects with what S3 has.
 
     The objects are listed once; of each, eight bytes are kept in memory. What the list does not
@@ -45,12 +47,7 @@ def find_wrong_objects(store: Store, step: Callable[[], None]) -> Iterator[Wrong
         StoreUnavailable: S3 or the database cannot be read.
     """
     listed = _list(store, step)
-    last = ""
-    while True:
-        rows = store.read_now(partial(_portion, after=last))
-        if not rows:
-            return
-        last = rows[-1].id
+    for rows in _portions(store, blob.c.location.startswith(OBJECT)):
         for row in rows:
             place = parse_location(row.location)
             size = row.size if place.key_id is None else sealed_size(row.size)
@@ -59,6 +56,44 @@ def find_wrong_objects(store: Store, step: Callable[[], None]) -> Iterator[Wrong
                 if wrong is not None:
                     yield wrong
         step()
+
+
+def find_wrong_files(store: Store, step: Callable[[], None]) -> Iterator[WrongBytes]:
+    """Compare all rows that name files with the files of this node.
+
+    Args:
+        store: opened.
+        step: called after each thousand rows.
+
+    Raises:
+        StoreUnavailable: the database cannot be read.
+    """
+    for rows in _portions(store, in_file()):
+        for row in rows:
+            is_plain = parse_location(row.location).key_id is None
+            size = row.size if is_plain else sealed_size(row.size)
+            reason = _fault_of_file(store.blobs.files.folder / row.location, size)
+            # A message that was deleted or moved meanwhile took its file along.
+            if reason and store.read_now(partial(_location_of, blob_id=row.id)) == row.location:
+                yield WrongBytes(row.id, "missing" in reason, reason)
+        step()
+
+
+def in_file() -> sa.ColumnElement[bool]:
+    """Return the condition for a message that is in a file."""
+    return sa.not_(blob.c.location.startswith(OBJECT))  # false where it is null, too
+
+
+def _fault_of_file(path: Path, size: int) -> str | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return f"its file {path} is missing"
+    except OSError as error:
+        return f"its file {path} is missing: {error.strerror}"
+    if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+        return f"its file {path} has {found.st_size} bytes and should have {size}"
+    return None
 
 
 def _list(store: Store, step: Callable[[], None]) -> array[int]:
@@ -81,7 +116,7 @@ def _has(prints: array[int], wanted: int) -> bool:
     return at < len(prints) and prints[at] == wanted
 
 
-def _look(store: Store, row: Any, name: str, size: int) -> WrongObject | None:
+def _look(store: Store, row: Any, name: str, size: int) -> WrongBytes | None:
     """Ask for an object that was not in the list: it may be newer, and its row may be gone."""
     bucket = store.blobs.objects.bucket
     with told():
@@ -91,15 +126,23 @@ def _look(store: Store, row: Any, name: str, size: int) -> WrongObject | None:
     if store.read_now(partial(_location_of, blob_id=row.id)) != row.location:
         return None  # moved or deleted meanwhile
     if found is None:
-        return WrongObject(row.id, True, f"its object {name} is missing in {bucket.place}")
+        return WrongBytes(row.id, True, f"its object {name} is missing in {bucket.place}")
     reason = f"its object {name} in {bucket.place} has {found.size} bytes and should have {size}"
-    return WrongObject(row.id, False, reason)
+    return WrongBytes(row.id, False, reason)
 
 
-def _portion(conn: Connection, *, after: str) -> Sequence[Any]:
-    query = sa.select(blob.c.id, blob.c.size, blob.c.location)
-    query = query.where(blob.c.location.startswith(OBJECT), blob.c.id > after)
-    return conn.execute(query.order_by(blob.c.id).limit(_ROWS)).all()
+def _portions(store: Store, where: sa.ColumnElement[bool]) -> Iterator[Sequence[Any]]:
+    """Return rows of messages that are not in the database, by id."""
+    query = sa.select(blob.c.id, blob.c.size, blob.c.location).where(where)
+    query = query.order_by(blob.c.id).limit(_ROWS)
+
+    def after(conn: Connection, last: str) -> Sequence[Any]:
+        return conn.execute(query.where(blob.c.id > last)).all()
+
+    last = ""
+    while rows := store.read_now(partial(after, last=last)):
+        last = rows[-1].id
+        yield rows
 
 
 def _location_of(conn: Connection, *, blob_id: str) -> str | None:

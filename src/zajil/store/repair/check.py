@@ -6,20 +6,20 @@ again before it is told.
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.service import QUEUED
-from zajil.store.blobs.holdings import find_wrong_objects
-from zajil.store.blobs.location import OBJECT, parse_location
+from zajil.store.blobs.holdings import (
+    WrongBytes,
+    find_wrong_files,
+    find_wrong_objects,
+    in_file,
+)
 from zajil.store.blobs.moving import count_places
-from zajil.store.blobs.seal import sealed_size
 from zajil.store.blobs.used_keys import missing_keys
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
@@ -138,24 +138,7 @@ def _integrity(conn: Connection) -> list[Damage]:
 
 def _files(store: Store) -> Iterator[Damage | None]:
     """Return what is wrong with the files of blobs; ``None`` after each portion."""
-    last = ""
-    while True:
-        rows = store.read_now(partial(_portion, after=last))
-        if not rows:
-            return
-        last = rows[-1].id
-        for row in rows:
-            is_plain = parse_location(row.location).key_id is None
-            size = row.size if is_plain else sealed_size(row.size)
-            reason = _file_fault(store.blobs.files.folder / row.location, size)
-            if reason is None:
-                continue
-            # A message that was deleted meanwhile took its file along.
-            names = store.read_now(partial(name_blob, blob_id=row.id))
-            if names is not None:
-                kind = "missing-blob" if "missing" in reason else "wrong-size"
-                yield Damage(kind, names, reason, RESTORE)
-        yield None
+    return _compared(store, find_wrong_files)
 
 
 def _objects(store: Store) -> Iterator[Damage | None]:
@@ -163,20 +146,23 @@ def _objects(store: Store) -> Iterator[Damage | None]:
     if store.read_now(count_places)[1] == 0:
         return
     try:
-        yield from _objects_compared(store)
+        yield from _compared(store, find_wrong_objects)
     except StoreUnavailable as error:
         yield Damage("unreachable", "the messages in S3", str(error), CHECK_AGAIN)
 
 
-def _objects_compared(store: Store) -> Iterator[Damage | None]:
+def _compared(
+    store: Store, find: Callable[[Store, Callable[[], None]], Iterator[WrongBytes]]
+) -> Iterator[Damage | None]:
     waiting: list[None] = []
-    for wrong in find_wrong_objects(store, lambda: waiting.append(None)):
+    for wrong in find(store, lambda: waiting.append(None)):
         yield from waiting
         waiting.clear()
         names = store.read_now(partial(name_blob, blob_id=wrong.blob_id))
         if names is not None:
             kind = "missing-blob" if wrong.is_missing else "wrong-size"
             yield Damage(kind, names, wrong.reason, RESTORE)
+    yield from waiting
 
 
 def _keys(store: Store) -> list[Damage]:
@@ -189,23 +175,6 @@ def _keys(store: Store) -> list[Damage]:
         )
         for one in missing_keys(store)
     ]
-
-
-def _portion(conn: Connection, *, after: str) -> Sequence[Any]:
-    query = _FILES.where(blob.c.id > after).order_by(blob.c.id).limit(_PORTION)
-    return conn.execute(query).all()
-
-
-def _file_fault(path: Path, size: int) -> str | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return f"its file {path} is missing"
-    except OSError as error:
-        return f"its file {path} is missing: {error.strerror}"
-    if not stat.S_ISREG(found.st_mode) or found.st_size != size:
-        return f"its file {path} has {found.st_size} bytes and should have {size}"
-    return None
 
 
 def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
@@ -267,7 +236,5 @@ def _repair_index(tx: Connection) -> None:
     tx.execute(sa.delete(text_block).where(no_segment))
 
 
-_IN_FILE = sa.not_(blob.c.location.startswith(OBJECT))  # false where it is null, too
-_FILES = sa.select(blob.c.id, blob.c.size, blob.c.location).where(_IN_FILE)
-_COUNT_FILES = sa.select(sa.func.count()).select_from(blob).where(_IN_FILE)
+_COUNT_FILES = sa.select(sa.func.count()).select_from(blob).where(in_file())
 CHECK_AGAIN = "check again when S3 answers"

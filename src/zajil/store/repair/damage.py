@@ -46,7 +46,10 @@ from zajil.store.schema import (
 )
 
 RESTORE_STORE = "restore the store from a backup"
-RESTORE = "restore it from a backup; if there is none, the owner can only delete the message"
+RESTORE = (
+    "`zajil backup restore-bytes` takes it from a backup; if none has it, the owner can only "
+    "delete the message"
+)
 
 
 @value_class(frozen=True, slots=True)
