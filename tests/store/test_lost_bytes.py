@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -40,7 +41,7 @@ def s3() -> Iterator[S3Server]:
 @pytest.fixture(params=["files", "s3"])
 def store(request: pytest.FixtureRequest, s3: S3Server, tmp_path: Path) -> Iterator[Store]:
     """Messages of all sizes; those of 100 bytes and more are not in the database."""
-    options = {"inline_limit": 100}
+    options: dict[str, Any] = {"inline_limit": 100}
     if request.param == "s3":
         options |= s3.store_options(s3.new_place(), cache_size=0)
     opened = open_test_store("sqlite", tmp_path / "data", **options)

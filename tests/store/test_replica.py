@@ -79,13 +79,23 @@ def test_a_replica_answers_while_it_is_up_to_date(pair: Pair, tmp_path: Path) ->
     options = StoreOptions(url=pair.primary.url + schema, replica_url=pair.standby.url + schema)
     store = open_test_store(options.url, tmp_path / "data", replica_url=options.replica_url)
     amal = make_account(store, "amal@north.test")
-    assert store._replica is not None
+    assert store.replica is not None
     wait_for(lambda: _asks_standby(store))
 
     async def run() -> None:
         async with running(store):
             assert await store.read_late(is_standby)
             await _searches_find_what_is_new(store, pair, amal)
+            assert store.replica is not None
+            lag = store.replica.known_lag()
+            assert lag is not None
+            assert 0 <= lag < 60
+            pair.standby.freeze()
+            try:
+                assert not await store.read_late(is_standby)
+                assert store.replica.known_lag() is None
+            finally:
+                pair.standby.thaw()
             pair.standby.kill()
             assert not await store.read_late(is_standby)
             assert not await store.read_late(is_standby)
@@ -97,9 +107,9 @@ def test_a_replica_answers_while_it_is_up_to_date(pair: Pair, tmp_path: Path) ->
 
 
 def _asks_standby(store: Store) -> bool:
-    assert store._replica is not None
-    store._replica._look_at = 0
-    return store._replica.ask(is_standby, lambda: False)
+    assert store.replica is not None
+    store.replica._look_at = 0
+    return store.replica.ask(is_standby, lambda: False)
 
 
 async def _searches_find_what_is_new(store: Store, pair: Pair, amal: AccountEntry) -> None:

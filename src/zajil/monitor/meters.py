@@ -258,6 +258,11 @@ CLOCK_SKEW = Meter(
     MeterKind.STATE,
     "Clock of this node minus that of the database (PostgreSQL).",
 )
+REPLICA_LAG = Meter(
+    "zajil_replica_lag_seconds",
+    MeterKind.STATE,
+    "How far the standby of store.replica_url is behind; absent: it cannot be read.",
+)
 ACCOUNTS = Meter("zajil_accounts", MeterKind.STATE, "Accounts.")
 HELD_ACCOUNTS = Meter(
     "zajil_accounts_held", MeterKind.STATE, "Accounts whose mail to other servers is held."

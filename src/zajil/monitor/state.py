@@ -74,6 +74,7 @@ class StateReader:
             meters.STORE_UP: {(): 0},
         }
         found |= await asyncio.to_thread(self._disk)
+        found |= await asyncio.to_thread(self._replica)
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 found |= await self.store.read(self._of_store)
@@ -121,6 +122,11 @@ class StateReader:
         if run is None or run.done_ms is None:
             return {}
         return {(): max(0.0, (now_ms - run.done_ms) / 1000)}
+
+    def _replica(self) -> Values:
+        replica = self.store.replica
+        lag = None if replica is None else replica.known_lag()
+        return {} if lag is None else {meters.REPLICA_LAG: {(): lag}}
 
     def _disk(self) -> Values:
         disk = os.statvfs(self.store.data_dir)

@@ -80,7 +80,8 @@ class Store:
         self._data_dir = data_dir
         self._observer: Callable[[Sequence[EventBatch]], None] | None = None
         self._dialect = dialect
-        self._replica = replica
+        self.replica = replica
+        """The standby of ``store.replica_url``."""
         self._clock = clock
         self.standing = standing
         """Of this process among the nodes."""
@@ -242,8 +243,8 @@ class Store:
 
     def _close_connections(self) -> None:
         self._dialect.close()
-        if self._replica is not None:
-            self._replica.close()
+        if self.replica is not None:
+            self.replica.close()
 
     def require_space(self) -> None:
         """Demand the reserve of free space.

@@ -1,7 +1,8 @@
 """A standby of PostgreSQL that answers where a few seconds do not matter.
 
 Laws:
-- Nothing waits for a standby: what it cannot answer now, the database of ``store.url`` answers.
+- Nothing waits long for a standby: what it does not answer within seconds, the database of
+  ``store.url`` answers. While a look at it has no answer yet, what the last look said is true.
 - What somebody must see at once is not asked here, but where the question itself finds out that
   the standby has it (``NotOnReplica``).
 """
@@ -27,6 +28,9 @@ _LOOK_SECONDS = 1.0
 """Between two looks at how far it is behind."""
 _AWAY_SECONDS = 10.0
 """How long a standby that did not answer is left alone."""
+_PATIENCE_SECONDS = 5.0
+"""How long one statement may take; the primary answers one that takes longer. A standby that hangs
+costs twice this, once: for its connection, and for a new one."""
 
 
 class Replica:
@@ -37,17 +41,20 @@ class Replica:
 
         Args:
             url: ``store.replica_url``.
-            patience: seconds that one statement may take.
+            patience: seconds that one statement may take; here it is at most five.
             connections: as those of the database.
 
         Raises:
             StoreUnavailable: it is no address.
         """
+        patience = min(patience or _PATIENCE_SECONDS, _PATIENCE_SECONDS)
         self._database = Postgres(url, patience, connections)
         self._lock = threading.Lock()
         self._look_at = 0.0
         """When to look again how far it is behind, by the monotonic clock."""
         self._is_usable = False
+        self._lag: float | None = None
+        """At the last look; ``None``: it did not answer."""
 
     def ask(self, query: Callable[[Connection], R], otherwise: Callable[[], R]) -> R:
         """Run a query in a snapshot of the standby, or do something else where it cannot answer."""
@@ -62,8 +69,14 @@ class Replica:
             self._leave_alone()
             return otherwise()
 
+    def known_lag(self) -> float | None:
+        """Return how far the standby is behind, in seconds; ``None``: it cannot be asked now."""
+        self._may_ask()
+        with self._lock:
+            return self._lag
+
     def lag_seconds(self) -> float:
-        """Return how far the standby is behind; 0: it is no standby.
+        """Ask how far the standby is behind; 0: it is no standby.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: it cannot be asked.
@@ -91,19 +104,20 @@ class Replica:
         with self._lock:
             if now < self._look_at:
                 return self._is_usable
-            self._look_at = now + _LOOK_SECONDS  # for the other threads
+            self._look_at = now + _AWAY_SECONDS  # the other threads do not look meanwhile
         try:
-            usable = self.lag_seconds() <= MOST_BEHIND_SECONDS
+            lag = self.lag_seconds()
         except sa.exc.SQLAlchemyError:
             self._leave_alone()
             return False
         with self._lock:
-            self._is_usable = usable
-        return usable
+            self._lag, self._is_usable = lag, lag <= MOST_BEHIND_SECONDS
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+            return self._is_usable
 
     def _leave_alone(self) -> None:
         with self._lock:
-            self._is_usable = False
+            self._lag, self._is_usable = None, False
             self._look_at = time.monotonic() + _AWAY_SECONDS
 
 

@@ -46,10 +46,7 @@ from zajil.store.schema import (
 )
 
 RESTORE_STORE = "restore the store from a backup"
-RESTORE = (
-    "`zajil backup restore-bytes` takes it from a backup; if none has it, the owner can only "
-    "delete the message"
-)
+RESTORE = "`zajil backup restore-bytes` restores it; without a backup its owner can only delete it"
 
 
 @value_class(frozen=True, slots=True)
