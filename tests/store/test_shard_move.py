@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from kit.store import PostgresServer, make_account, make_intake, open_test_store
 from zajil.core.directory import AccountEntry
@@ -16,10 +17,17 @@ from zajil.store.engine.batch import touch
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.intake import write_intakes
-from zajil.store.people.accounts import NewActive, get_account, set_active
+from zajil.store.people.accounts import (
+    NewActive,
+    NewPassword,
+    NoSuchAccount,
+    get_account,
+    set_active,
+    set_password,
+)
 from zajil.store.people.directory import find_entry
 from zajil.store.people.personal_tables import TABLES, Erase
-from zajil.store.schema import counter, mailbox, message
+from zajil.store.schema import account, counter, mailbox, message
 from zajil.store.shards.move import (
     AlreadyEmptied,
     CannotMove,
@@ -207,6 +215,32 @@ def test_an_account_that_was_emptied_is_not_copied_again(stores: list[Store]) ->
     assert not source.write_now(empty_account, Emptying(account_id, copied))
     assert len(rows(target, message)) == 3
     assert set(blob_ids) == set(target.read_now(partial(blobs_of_account, account_id=account_id)))
+
+
+def test_what_is_left_of_an_emptied_account_rests(stores: list[Store]) -> None:
+    """With another password it would look as if it had its messages, and be copied again: over
+    the only copy of them.
+    """
+    source, target = stores
+    account_id = fill(source)
+    copy_bytes(source, target, account_id)
+    source.write_now(set_active, NewActive(account_id, active=False))
+    assert source.write_now(
+        empty_account, Emptying(account_id, receive(source, target, account_id))
+    )
+    with pytest.raises(NoSuchAccount, match="in this store"):
+        source.write_now(set_password, NewPassword(account_id, "!"))
+    with pytest.raises(NoSuchAccount, match="in this store"):
+        source.write_now(set_active, NewActive(account_id, active=True))
+
+    def force(tx: Connection, items: Sequence[str]) -> list[None]:
+        tx.execute(sa.update(account).values(password_hash=items[0]))
+        return [None]
+
+    source.write_now(force, "!")
+    with pytest.raises(AlreadyEmptied):
+        receive(source, target, account_id)
+    assert len(rows(target, message)) == 3
 
 
 def test_a_node_that_starts_takes_no_id_back(stores: list[Store]) -> None:

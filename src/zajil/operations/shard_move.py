@@ -153,10 +153,13 @@ def undo_move(configuration: Configuration, who: str) -> Move:
         row = _find(configuration, runner, who)[1]
         move = runner.read(lambda conn: find_move(conn, row.address.key))
         is_over = move is None or move.step not in (MoveStep.COPYING, MoveStep.HOLDING)
-        if move is None or is_over or is_emptied(row):
+        if move is None or is_over:
             state = "is not being moved" if move is None else "is in its new shard already"
             raise OnItsWay(f"{row.address.unicode} {state}: there is nothing to undo")
         with _opened(configuration, runner, move) as (source, target):
+            if source.read_now(partial(is_emptied, row=row)):
+                text = "is in its new shard already: there is nothing to undo"
+                raise OnItsWay(f"{row.address.unicode} {text}")
             blob_ids = source.read_now(partial(blobs_of_account, account_id=row.account_id))
             target.write_now(remove_copy, Undone(row.account_id, tuple(blob_ids)))
             source.write_now(set_active, NewActive(row.account_id, active=move.was_active))
@@ -289,7 +292,7 @@ class _Mover:
             self._wait(HEARD_SECONDS)
         if self._move.step is MoveStep.HOLDING:
             # A call that ended before it could say so may have emptied the account.
-            if not is_emptied(row):
+            if not self._source.read_now(partial(is_emptied, row=row)):
                 account = NewActive(row.account_id, active=False)
                 self._source.write_now(set_active, account)
                 self._copy_the_rest()

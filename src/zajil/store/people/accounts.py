@@ -13,6 +13,7 @@ from zajil.core.address import Address, parse_address
 from zajil.core.errors import AlreadyExists, NotFound
 from zajil.core.ids import AccountId
 from zajil.core.login_name import BadLogin, prepare_login
+from zajil.core.password import MOVED_AWAY
 from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, mailbox_topic, touch
 from zajil.store.feedback.outbound_hold import delete_strangers_of
@@ -341,9 +342,11 @@ def delete_mailboxes_of(tx: Connection, account_id: AccountId) -> None:
 
 
 def _change(tx: Connection, account_id: AccountId, **values: object) -> None:
-    changed = tx.execute(sa.update(account).where(account.c.id == account_id).values(**values))
+    # What is left of one that was moved to another shard says so by its password, and rests.
+    mine = sa.and_(account.c.id == account_id, account.c.password_hash != MOVED_AWAY)
+    changed = tx.execute(sa.update(account).where(mine).values(**values))
     if not changed.rowcount:
-        raise NoSuchAccount(f"account does not exist: {account_id}")
+        raise NoSuchAccount(f"account does not exist in this store: {account_id}")
     touch(tx, DIRECTORY)
 
 

@@ -144,7 +144,7 @@ def _receive(tx: Connection, item: Incoming) -> Digests:
     row = get_account(item.source, item.account_id)
     if row is None:
         raise LookupError(f"account {item.account_id} is not in its shard")
-    if is_emptied(row):
+    if is_emptied(item.source, row):
         raise AlreadyEmptied(f"account {item.account_id} has no messages in its old shard")
     before = get_account(tx, item.account_id)
     if before is not None:
@@ -242,7 +242,7 @@ def _empty(tx: Connection, item: Emptying) -> bool:
     mine = sa.select(mailbox.c.id).where(mailbox.c.account_id == item.account_id)
     lock_mailboxes(tx, [MailboxId(one) for one in tx.scalars(mine)])
     row = get_account(tx, item.account_id)
-    if row is None or row.active or is_emptied(row):
+    if row is None or row.active or is_emptied(tx, row):
         return False
     if not is_same(digest_rows(tx, item.account_id, steady=True), item.copied):
         return False
@@ -255,12 +255,16 @@ def _empty(tx: Connection, item: Emptying) -> bool:
     return True
 
 
-def is_emptied(row: AccountRow) -> bool:
+def is_emptied(conn: Connection, row: AccountRow) -> bool:
     """Return whether the messages of an account in its old shard were taken away.
 
-    It says so itself, in the same commit: the catalogue is in another database, and hears later.
+    It says so itself, in the same commit: the catalogue is in another database, and hears later. An
+    account without an INBOX has nothing that could be copied, whatever else became of it.
     """
-    return row.password_hash == MOVED_AWAY
+    inbox = sa.select(mailbox.c.id).where(
+        mailbox.c.account_id == row.account_id, mailbox.c.role == "inbox"
+    )
+    return row.password_hash == MOVED_AWAY or conn.scalar(inbox) is None
 
 
 def _send_on(tx: Connection, account_id: AccountId) -> None:
