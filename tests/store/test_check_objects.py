@@ -171,3 +171,15 @@ def test_config_check_reads_the_key_file(tmp_path: Path) -> None:
     configuration = configuration_of(store, key_file=tmp_path / "none")
     assert ["is missing" in one.reason for one in s3_findings(configuration)] == [True]
     store.close_now()
+
+
+def test_contents_are_those_of_the_object_and_not_of_a_copy(
+    filled: tuple[Store, list[StagedBlob]],
+) -> None:
+    """This node has a whole copy of what is damaged in S3."""
+    store, staged = filled
+    store.blobs.objects.bucket.put(name_of(staged[0]), bytes(staged[0].size))
+    assert store.read_now(lambda conn: store.blobs.read(conn, staged[0].blob_id))
+    store.blobs.objects.fills_cache = False  # as in the command
+    assert kinds(check(store)) == []
+    assert kinds(check(store, reads_objects=True)) == ["wrong-bytes"]

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import Connection
 
 from kit.store import open_test_store
+from zajil.app.shards import open_stores
+from zajil.config.load import parse_configuration
 from zajil.core.ids import BlobId
+from zajil.net.system import SystemClock
 from zajil.store.blobs.keys import BadStoreKey, StoreKeys, key_id
 from zajil.store.blobs.location import (
     file_location,
@@ -22,7 +25,7 @@ from zajil.store.blobs.location import (
     time_of_id,
 )
 from zajil.store.blobs.seal import FRAME, HEAD_SIZE, SealedReader, seal, sealed_size
-from zajil.store.blobs.used_keys import missing_keys, require_keys
+from zajil.store.blobs.used_keys import load_used_keys, missing_keys, require_keys
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.mail.blob_rows import write_blobs
@@ -150,6 +153,18 @@ def test_large_messages_in_files_are_encrypted(tmp_path: Path) -> None:
 def _write(tx: Connection, items: Sequence[StagedBlob]) -> list[None]:
     write_blobs(tx, items)
     return [None] * len(items)
+
+
+def test_a_worker_remembers_the_key_that_it_found(tmp_path: Path) -> None:
+    """It took the place of one that ended after a new key was put into the file."""
+    path = key_file(tmp_path / "key", KEY)
+    open_test_store("sqlite", tmp_path / "data", key_file=path).close_now()
+    text = f'[server]\nhostname = "a.example"\ndata_dir = "{tmp_path}/data"\n[store]\nkey_file = '
+    configuration = parse_configuration(f'{text}"{path}"\n', tmp_path / "z.toml")
+    for worker, used in ((None, []), (0, [key_id(KEY)])):
+        (store,) = open_stores(configuration, SystemClock(), os.urandom, worker).values()
+        assert store.read_now(load_used_keys) == used
+        store.close_now()
 
 
 def test_locations() -> None:

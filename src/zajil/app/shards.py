@@ -16,6 +16,7 @@ from zajil.keys.keyring import Keyring
 from zajil.keys.sharded import ShardedKeyring
 from zajil.login.service import LoginService
 from zajil.net.logger import get_logger
+from zajil.store.blobs.used_keys import note_key
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import ServerLock, claim_folder, make_folder
 from zajil.store.engine.life import Prepared, leave_store, prepare_store
@@ -76,6 +77,8 @@ def open_stores(
                 worker=worker,
                 caps=make_caps(own.limits, own.mail),
             )
+            if worker is not None:
+                note_key(stores[name])
     except StoreUnavailable:
         for store in stores.values():
             store.close_now()

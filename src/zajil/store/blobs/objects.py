@@ -85,6 +85,8 @@ class Objects:
         seconds = timeout.total_seconds()
         self._uploads = Gate(UPLOADS, 2 * seconds, seconds)
         self._downloads = Gate(_DOWNLOADS, _HANG_SECONDS, seconds)
+        self.reads_cache = True
+        """Whether a copy on the disk is as good as the object."""
         self.fills_cache = True
         """Whether what is read is kept on the disk."""
         self._threads: ThreadPoolExecutor | None = None
@@ -181,7 +183,7 @@ class Objects:
             StoreUnavailable: it is missing, cannot be read now, or is damaged.
         """
         stored = size if place.key_id is None else sealed_size(size)
-        descriptor = self.cache.open(place.name)
+        descriptor = self.cache.open(place.name) if self.reads_cache else None
         if descriptor is not None:
             return self._unsealed(place, size, BlobReader(stored, None, descriptor))
         with _told(), self._downloads.passing():

@@ -73,6 +73,17 @@ def require_keys(store: Store) -> None:
             f"messages are encrypted with key {', '.join(missing)}, which is not in store.key_file:"
             " put the copy of this key there, in a line of its own"
         )
+    note_key(store)
+
+
+def note_key(store: Store) -> None:
+    """Remember the key that new messages are encrypted with, if there is one.
+
+    Each worker does so: one that takes the place of another reads the key file as it is now.
+
+    Raises:
+        StoreUnavailable: the database cannot be read or written.
+    """
     keys = store.blobs.keys
     if keys is not None and keys.current not in store.read_now(load_used_keys):
         store.write_now(record_key, keys.current)
