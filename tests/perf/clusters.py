@@ -9,15 +9,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import psycopg
 
 from kit.installation import SetUp, serving
-from kit.load import CpuTime, running_sink, tree_cpu
+from kit.load import CpuTime, machine_cpu_seconds, running_sink, tree_cpu
 from kit.store import PostgresServer, make_account
 from name_server import running_name_server
 from peers import free_port
@@ -48,10 +49,11 @@ class Cluster:
     postgres: PostgresServer | None
     """``None``: it is SQLite, whose work is done by the nodes."""
 
-    def cpu(self) -> tuple[float, float]:
-        """Return seconds of all processes of the nodes, and of the database server."""
+    def read_clocks(self) -> Clocks:
+        """Return how much CPU was used so far."""
         database = CpuTime() if self.postgres is None else tree_cpu((self.postgres.pid,))
-        return tree_cpu(self.pids).total, database.total
+        nodes = tree_cpu(self.pids).total
+        return Clocks(nodes, database.total, machine_cpu_seconds(), time.monotonic())
 
     def is_indexed(self) -> bool:
         """Return whether the indexer has read all messages."""
@@ -73,6 +75,25 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Clocks:
+    """CPU in seconds; as a difference, what was used in between."""
+
+    nodes: float = 0.0
+    """Of all processes of the nodes."""
+    database: float = 0.0
+    """Of the database server."""
+    machine: float = 0.0
+    """Of everything on the machine."""
+    time: float = 0.0
+
+    def __sub__(self, other: Clocks) -> Clocks:
+        return Clocks(*(one - two for one, two in zip(astuple(self), astuple(other), strict=True)))
+
+    def __add__(self, other: Clocks) -> Clocks:
+        return Clocks(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """What PostgreSQL counts."""
 
@@ -83,13 +104,8 @@ class Counters:
     wal_syncs: int = 0
 
     def __sub__(self, other: Counters) -> Counters:
-        return Counters(
-            self.commits - other.commits,
-            self.rollbacks - other.rollbacks,
-            self.wal_bytes - other.wal_bytes,
-            self.deadlocks - other.deadlocks,
-            self.wal_syncs - other.wal_syncs,
-        )
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Counters(*(one - two for one, two in pairs))
 
 
 _COUNTERS = """

@@ -3,11 +3,15 @@
 ``python tests/perf/nodes.py [--mails 2000] [--rounds 5] [--nodes 1,2,4] [--accounts 100]``
 
 The clusters of ``clusters.py`` take the same load in turns; what counts is CPU, not time.
-``accept`` ends with the last 250; ``relay`` when the last mail is at the next server. CPU of the
+``accept`` ends with the last 250; ``relay`` when the last mail is at the next server. ``apart`` is
+``accept`` with one node at work after the other, each with its part of the mails: what it costs
+more than one node alone is the price of sharing a store, and what ``accept`` costs more than
+``apart`` is what more busy processes than processors cost. CPU of the
 nodes and of the server of PostgreSQL, with all of its processes, are told apart. Of both, "whole"
 counts what follows too: the indexer, and a checkpoint of PostgreSQL. The ratio is to SQLite in the
 same round: to one worker, and to as many workers as there are nodes, because on few processors
-more processes make each mail dearer, whatever the database.
+more processes make each mail dearer, whatever the database. In the end the clusters rest, and it
+is told what that costs a second.
 """
 
 from __future__ import annotations
@@ -25,8 +29,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
 
-from clusters import AWAY, Cluster, Counters, postgres_cluster, sqlite_cluster
-from kit.load import machine_cpu_seconds
+from clusters import AWAY, Clocks, Cluster, Counters, postgres_cluster, sqlite_cluster
 from plan import Plan
 from report import machine_lines, speed_line
 from sending import send_to_all
@@ -35,6 +38,8 @@ from zajil.core.units import parse_size
 _SECONDS = 120.0
 _WARM_UP = 300
 """Mails that each cluster takes before the first round."""
+_QUIET_SECONDS = 5.0
+"""What is left to do after a load has ended by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +60,37 @@ class Cost:
         return self.nodes_us + self.database_us
 
 
-def measure(cluster: Cluster, plan: Plan, *, is_relay: bool) -> Cost:
-    """Send a load to all nodes in equal parts, and wait until it has ended."""
-    before, cpu, machine = cluster.counters(), cluster.cpu(), machine_cpu_seconds()
-    sunk, start = cluster.sunk(), time.monotonic()
-    sent = send_to_all(plan, cluster.addresses)
-    if is_relay:
-        _wait(lambda: cluster.sunk() - sunk >= plan.mails)
-    seconds = time.monotonic() - start
-    nodes, database = (now - then for now, then in zip(cluster.cpu(), cpu, strict=True))
-    others = machine_cpu_seconds() - machine - nodes - database - sent.cpu_us / 1e6
-    if not is_relay:
+def measure(cluster: Cluster, plan: Plan, load: str) -> Cost:
+    """Send a load to all nodes in equal parts, and wait until it has ended.
+
+    Args:
+        cluster: that takes it.
+        plan: mails of all nodes together, and sessions of each.
+        load: ``accept``, ``apart`` or ``relay``.
+    """
+    begun: list[Clocks] = []
+    used, sent_us, mails = Clocks(), 0.0, 0
+    before, sunk = cluster.counters(), cluster.sunk()
+    groups = [(one,) for one in cluster.addresses] if load == "apart" else [cluster.addresses]
+    for group in groups:
+        part = replace(plan, mails=plan.mails // len(groups), sessions=plan.sessions * len(group))
+        sent = send_to_all(part, group, lambda: begun.append(cluster.read_clocks()))
+        mails, sent_us = mails + sent.mails, sent_us + sent.cpu_us
+        if load == "relay":
+            _wait(lambda: cluster.sunk() - sunk >= plan.mails)
+        used += cluster.read_clocks() - begun[-1]
+    if load != "relay":
         _wait(cluster.is_indexed)
     cluster.checkpoint()
-    whole = sum(cluster.cpu()) - sum(cpu)
-    scale = 1e6 / plan.mails
+    whole = cluster.read_clocks() - begun[0]
+    others = used.machine - used.nodes - used.database - sent_us / 1e6
+    scale = 1e6 / mails
     return Cost(
-        nodes_us=nodes * scale,
-        database_us=database * scale,
-        whole_us=whole * scale,
-        mails_per_second=plan.mails / seconds,
-        other_cpus=max(0.0, others / seconds),
+        nodes_us=used.nodes * scale,
+        database_us=used.database * scale,
+        whole_us=(whole.nodes + whole.database) * scale,
+        mails_per_second=mails / used.time,
+        other_cpus=max(0.0, others / used.time),
         counted=cluster.counters() - before,
     )
 
@@ -89,15 +104,13 @@ def _wait(is_done: Callable[[], bool]) -> None:
 
 
 def in_turns(
-    clusters: Sequence[Cluster], plan: Plan, rounds: int, *, is_relay: bool
+    clusters: Sequence[Cluster], plan: Plan, rounds: int, load: str
 ) -> dict[str, list[Cost]]:
     """Give all clusters the load in each round, in every other one in the opposite order."""
     found: dict[str, list[Cost]] = {cluster.name: [] for cluster in clusters}
     for number in range(rounds):
         for cluster in clusters if number % 2 == 0 else reversed(clusters):
-            nodes = len(cluster.addresses)
-            given = replace(plan, sessions=plan.sessions * nodes)
-            found[cluster.name].append(measure(cluster, given, is_relay=is_relay))
+            found[cluster.name].append(measure(cluster, plan, load))
     return found
 
 
@@ -133,6 +146,26 @@ def rows(load: str, plan: Plan, found: dict[str, list[Cost]]) -> list[str]:
     return made
 
 
+def rest(clusters: Sequence[Cluster], seconds: float) -> list[str]:
+    """Leave all clusters alone; return a table of what they use meanwhile."""
+    time.sleep(_QUIET_SECONDS)
+    before = [(one.read_clocks(), one.counters()) for one in clusters]
+    time.sleep(seconds)
+    made = [
+        "| at rest | ms of CPU a second: nodes, database | for each node | transactions a second |",
+        "|---|---|---|---|",
+    ]
+    for cluster, (clocks, counters) in zip(clusters, before, strict=True):
+        used, counted = cluster.read_clocks() - clocks, cluster.counters() - counters
+        nodes, database = used.nodes * 1000 / used.time, used.database * 1000 / used.time
+        each = (nodes + database) / len(set(cluster.addresses))
+        commits = counted.commits / used.time
+        made.append(
+            f"| {cluster.name} | {nodes:.1f}, {database:.1f} | {each:.1f} | {commits:.1f} |"
+        )
+    return made
+
+
 def _ratio(costs: Sequence[Cost], base: Sequence[Cost], name: str) -> str:
     ratios = [getattr(one, name) / getattr(of, name) for one, of in zip(costs, base, strict=True)]
     return f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f}..{max(ratios):.2f})"
@@ -158,8 +191,8 @@ def ask(clusters: Sequence[Cluster], arguments: argparse.Namespace) -> None:
                 )
                 warm = replace(plan, mails=_WARM_UP)
                 for cluster in clusters:
-                    measure(cluster, warm, is_relay=is_relay)
-                found = in_turns(clusters, plan, arguments.rounds, is_relay=is_relay)
+                    measure(cluster, warm, load)
+                found = in_turns(clusters, plan, arguments.rounds, load)
                 print("\n".join(rows(load, plan, found)), flush=True)
 
 
@@ -186,6 +219,7 @@ def main() -> int:
             clusters.append(stack.enter_context(started))
         print(HEADER, flush=True)
         ask(clusters, arguments)
+        print("\n".join(rest(clusters, arguments.rest)), flush=True)
     print(f"at the end: {speed_line()}")
     return 0
 
@@ -199,7 +233,8 @@ def _arguments() -> argparse.Namespace:
     add("--workers", default="1,2,4", help="of one node on SQLite, beside as many nodes")
     add("--accounts", default="100", help="that the mails are for; 1 is the worst case")
     add("--sessions", default="20", help="at a time, of each node")
-    add("--loads", default="accept,relay")
+    add("--loads", default="accept,apart,relay")
+    add("--rest", type=float, default=30.0, help="seconds of rest that are measured in the end")
     add("--size", default="5KiB", help="of the body")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the nodes")
     add("--pg", action="append", default=[], metavar="NAME=VALUE", help="a setting of PostgreSQL")

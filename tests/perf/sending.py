@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -32,8 +32,15 @@ def send(plan: Plan, address: str, processes: int = 1) -> Sent:
     return send_to_all(plan, [address] * processes)
 
 
-def send_to_all(plan: Plan, addresses: Sequence[str]) -> Sent:
+def send_to_all(
+    plan: Plan, addresses: Sequence[str], begin: Callable[[], object] = lambda: None
+) -> Sent:
     """Send equal parts of a plan to servers at the same time, by a generator for each.
+
+    Args:
+        plan: what all of them send together.
+        addresses: of the servers.
+        begin: called when the generators have started, which takes CPU, and before they send.
 
     Raises:
         SendingFailed: one of them ended with an error.
@@ -58,6 +65,7 @@ def send_to_all(plan: Plan, addresses: Sequence[str]) -> Sent:
         for generator in running:
             if generator.stdout is None or generator.stdout.readline() != "ready\n":
                 raise SendingFailed(f"a load generator cannot begin at one of {addresses}")
+        begin()
         for generator in running:
             if generator.stdin is not None:
                 generator.stdin.write("go\n")

@@ -9,6 +9,7 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -95,6 +96,44 @@ def test_round_trips_of_a_server(postgres_url: str, tmp_path: Path) -> None:
             return trace.round_trips
 
     assert asyncio.run(write()) == 7
+
+
+def test_round_trips_and_locks_with_several_nodes(postgres_url: str, tmp_path: Path) -> None:
+    """Nodes beside it add nothing to a commit, and a commit asks nothing of them."""
+    stores = [open_test_store(postgres_url, tmp_path / f"node{number}", 0) for number in range(4)]
+    entries = [make_account(stores[0], f"b{number}@north.test") for number in range(2)]
+    asked: list[str] = []
+    held: list[int] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+        asked.append(statement)
+
+    def look(conn: Connection) -> None:
+        locks = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()"
+        held.append(int(conn.exec_driver_sql(locks).scalar() or 0))
+
+    def commit(store: Store, count: int) -> int:
+        chosen = [entries[number % 2] for number in range(count)]
+        items = [make_intake(store.blobs.stage([_MESSAGE]), local=[one]) for one in chosen]
+        trace = Trace(tmp_path / "trace", lambda: store.write_now(write_together, items), store)
+        return trace.round_trips
+
+    async def write() -> list[int]:
+        async with AsyncExitStack() as stack:
+            for store in stores:
+                await stack.enter_async_context(running(store))
+                sa.event.listen(store.reader.engine, "before_cursor_execute", note)
+            counts = [commit(store, 4) for store in stores]
+            await asyncio.sleep(0.1)  # the hints arrive
+            for store in stores:
+                sa.event.listen(store._dialect.writer, "commit", look)
+            for count in (1, 10):
+                commit(stores[0], count)
+            return counts
+
+    assert asyncio.run(write()) == [7] * 4
+    assert asked == []
+    assert held[0] == held[1]
 
 
 def test_hints_of_many_commits_are_few(postgres_url: str, tmp_path: Path) -> None:

@@ -110,7 +110,9 @@ class Changes:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 await self._hints.revive()
-                before, stamp = stamp, await self._reader.read(lambda _: self._dialect.stamp())
+                before = stamp
+                if self._dialect.is_local:  # else there is none, and to ask costs a round trip
+                    stamp = await self._reader.read(lambda _: self._dialect.stamp())
                 if stamp is None or stamp != before:
                     await self.look()
             except StoreUnavailable:
