@@ -22,6 +22,7 @@ from zajil.net.system import SystemClock
 from zajil.operations.s3_findings import s3_findings
 from zajil.operations.store import CheckReport, StoreCheckOptions, check_store
 from zajil.store.blobs.location import parse_location
+from zajil.store.blobs.mark import require_mark
 from zajil.store.blobs.used_keys import require_keys
 from zajil.store.engine.open import ORPHAN_AGE_MS, Store
 from zajil.store.mail.blobs import StagedBlob
@@ -164,6 +165,21 @@ def test_what_config_check_finds(
     assert all(word in reason for word, reason in zip(words, found, strict=True))
     store.close_now()
     proxy.close()
+
+
+def test_config_check_knows_the_prefix_of_another_store(s3: S3Server, tmp_path: Path) -> None:
+    place = s3.new_place()
+    one, two = (
+        open_test_store("sqlite", tmp_path / name, **s3.store_options(place))
+        for name in ("one", "two")
+    )
+    require_mark(one)
+    for store, count in ((one, 0), (two, 1)):
+        configuration = configuration_of(store, blobs=place, s3=s3.options())
+        found = [one.reason for one in s3_findings(configuration)]
+        assert ["belongs to another store" in reason for reason in found] == [True] * count
+    for store in (one, two):
+        store.close_now()
 
 
 def test_config_check_reads_the_key_file(tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def check(
                 **facts,
                 "ok": not left,
                 "messages_read": report.messages,
+                "only_sizes": report.only_sizes,
                 "without_digest": report.undigested,
                 "unused_objects": report.unused_objects,
                 "findings": findings,
@@ -123,6 +124,11 @@ def _what_was_read(report: CheckReport) -> str:
     if report.messages is None:
         return "the messages were not read"
     text = f"read {spell_count(report.messages, 'message')}"
+    if report.only_sizes:
+        text += (
+            f"; of {report.only_sizes} in S3 only names and sizes were compared "
+            "(--contents reads them)"
+        )
     if report.undigested:
         text += f"; {report.undigested} have no digest yet to compare them with"
     return text

@@ -11,6 +11,10 @@ from zajil.config.options import Configuration
 from zajil.operations.finding import Finding
 from zajil.store.blobs.bucket import Bucket, BucketUnavailable, MissingObject
 from zajil.store.blobs.keys import BadStoreKey, StoreKeys
+from zajil.store.blobs.mark import MARK_NAME, foreign_text, load_mark
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.migrate import require_usable
+from zajil.store.engine.open import make_dialect
 
 _ANSWER = timedelta(seconds=5)
 _MOST_SKEW_SECONDS = 300
@@ -32,8 +36,28 @@ def s3_findings(configuration: Configuration) -> Iterator[Finding]:
     try:
         bucket = Bucket(place, options.s3, timeout=_ANSWER, retry=_ANSWER, retries=0)
         yield from _tried(bucket, option)
+        yield from _foreign(bucket, configuration, option)
     except BucketUnavailable as error:
         yield Finding(option, str(error))
+
+
+def _foreign(bucket: Bucket, configuration: Configuration, option: str) -> Iterator[Finding]:
+    """Return that another store has marked the prefix, where the database can be asked."""
+    try:
+        found = bucket.get(MARK_NAME)
+    except MissingObject:
+        return
+    dialect = make_dialect(configuration.store, configuration.server.data_dir)
+    try:
+        require_usable(dialect)
+        with dialect.examining() as conn:
+            mark = load_mark(conn, bucket.place)
+    except StoreUnavailable:
+        return  # what is wrong with it is another finding
+    finally:
+        dialect.close()
+    if mark is None or mark.encode() != found:
+        yield Finding(option, foreign_text(bucket.place))
 
 
 def _tried(bucket: Bucket, option: str) -> Iterator[Finding]:

@@ -35,7 +35,12 @@ from zajil.store.mail.digests import count_undigested
 from zajil.store.people.accounts import list_accounts
 from zajil.store.people.domains import list_domains
 from zajil.store.repair.check import find_damage, repair
-from zajil.store.repair.contents import Contents, check_contents, results_of
+from zajil.store.repair.contents import (
+    Contents,
+    check_contents,
+    count_elsewhere,
+    results_of,
+)
 from zajil.store.repair.damage import Damage
 
 if TYPE_CHECKING:
@@ -65,6 +70,8 @@ class CheckReport:
     """What of it is not repaired."""
     messages: int | None
     """That were read; copies count as one. ``None``: none were, as it was asked for."""
+    only_sizes: int
+    """Messages in S3 that were not read: their names and sizes were compared."""
     undigested: int
     """Messages whose bytes nothing is known of yet."""
     unused_objects: int | None
@@ -174,6 +181,7 @@ def check_store(
         found=[*found, *full, *foreign],
         left=[*left, *full, *foreign],
         messages=contents.blobs if contents else None,
+        only_sizes=0 if options.reads_objects else store.read_now(count_elsewhere),
         undigested=store.read_now(count_undigested),
         unused_objects=unused,
     )

@@ -110,7 +110,12 @@ def require_mark(store: Store) -> None:
     except (BucketUnavailable, MissingObject) as error:
         raise StoreUnavailable(str(error)) from error
     if found != mark.encode():
-        raise ForeignPlace(
-            f"{bucket.place} belongs to another store: its object {MARK_NAME} is not ours; give "
-            "each store a prefix of its own (store.blobs)"
-        )
+        raise ForeignPlace(foreign_text(bucket.place))
+
+
+def foreign_text(place: str) -> str:
+    """Say that a prefix has the mark of another store."""
+    return (
+        f"{place} belongs to another store: its object {MARK_NAME} is not ours; give each store a "
+        "prefix of its own (store.blobs)"
+    )
