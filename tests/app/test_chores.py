@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from kit.nodes import declare_gone
 from kit.store import open_test_store, running
 from zajil.app.chores import Chore, ChoreRunner, ChoreTimes, repeated
 from zajil.store.engine.chores import load_chores
@@ -105,6 +107,107 @@ def test_another_node_takes_over_when_the_database_loses_the_holder(
             for task in (first, second):
                 task.cancel()
             await asyncio.gather(first, second, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+class Steps:
+    """A chore that takes one step after the other, and says how it ended."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.clear = asyncio.Event()
+        self.some = asyncio.Event()
+
+    async def run(self) -> None:
+        try:
+            while True:
+                self.taken += 1
+                if self.taken % 3 == 0:
+                    self.some.set()
+                async with asyncio.timeout(60):
+                    await asyncio.sleep(0.001)
+        finally:
+            await asyncio.sleep(0.001)
+            self.clear.set()
+
+    async def go_on(self) -> None:
+        """Wait for some more steps."""
+        self.some.clear()
+        await self.some.wait()
+
+
+def test_a_process_that_wakes_up_takes_no_step_of_what_others_took_over(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """It was suspended beside a chore, and another node declared its own gone."""
+
+    async def run() -> None:
+        one, two = (open_test_store(postgres_url, tmp_path / name) for name in ("one", "two"))
+        async with running(one), running(two):
+            steps = Steps()
+            runner = ChoreRunner(one, 0, [Chore("steps", steps.run)], FOREVER)
+            task = asyncio.create_task(runner.run())
+            await steps.go_on()
+            # Nothing else of this process runs in between, as when it is suspended.
+            assert declare_gone(two, one.node_id) is not None
+            one.standing._sure_until = 0.0
+            before = steps.taken
+            await steps.clear.wait()
+            assert steps.taken == before
+            await stop(runner, task)
+
+    asyncio.run(run())
+
+
+def test_a_chore_waits_while_nobody_knows_and_goes_on(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause of the database does not end a backup of some hours; a stop of the server does."""
+    monkeypatch.setattr("zajil.app.chores._ASK_AGAIN_SECONDS", 0.01)
+
+    async def run() -> None:
+        store = open_test_store(postgres_url, tmp_path / "one")
+        async with running(store):
+            steps = Steps()
+            runner = ChoreRunner(store, 0, [Chore("steps", steps.run)], FOREVER)
+            task = asyncio.create_task(runner.run())
+            await steps.go_on()
+            for is_over in (False, True):
+                with monkeypatch.context() as away:
+                    away.setattr(store.standing, "beat", _fail)
+                    store.standing._sure_until = 0.0
+                    before = steps.taken
+                    await asyncio.sleep(0.05)
+                    assert steps.taken == before
+                    if is_over:
+                        await stop(runner, task)
+                assert steps.clear.is_set() == is_over
+                if not is_over:
+                    await steps.go_on()
+
+    asyncio.run(run())
+
+
+def _fail() -> None:
+    raise StoreUnavailable("away")
+
+
+def test_a_chore_takes_no_step_after_its_lease(store: Store) -> None:
+    """Also where its process was suspended for so long that the timer comes behind the step."""
+
+    async def run() -> None:
+        async with running(store):
+            steps = Steps()
+            times = ChoreTimes(lease_seconds=0.2, look_seconds=3600)
+            runner = ChoreRunner(store, 0, [Chore("steps", steps.run)], times)
+            task = asyncio.create_task(runner.run())
+            await steps.go_on()
+            time.sleep(0.2)  # noqa: ASYNC251 (the process is suspended)
+            before = steps.taken
+            await steps.clear.wait()
+            assert steps.taken == before
+            await stop(runner, task)
 
     asyncio.run(run())
 

@@ -1,7 +1,8 @@
-"""``zajil`` with one more chore, which notes when it runs: ``python fault_node.py FILE ARGS...``.
+"""``zajil`` with one more chore, which appends notes to a file: ``python fault_node.py FILE ARGS``.
 
-The clock of the notes is one for all processes of this machine. SIGUSR1 makes a process write to
-its log where its threads are.
+Each run of it has a number of its own. All nodes append to one file, so its lines are in the order
+in which they were written, whatever the clocks say. SIGUSR1 makes a process write to its log where
+its threads are.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ def _watch(file: str) -> None:
             times: ChoreTimes | None = None,
         ) -> None:
             async def note() -> None:
-                holder = f"{store.node_id}/{worker}/{os.getpid()}"
+                run = f"{store.node_id}/{worker}/{os.getpid()}/{os.urandom(4).hex()}"
                 descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
                 try:
                     while True:
-                        line = f"{time.monotonic():.3f} {holder}\n"
+                        line = f"{time.monotonic():.3f} {run}\n"
                         os.write(descriptor, line.encode("ascii"))
                         await asyncio.sleep(_TICK_SECONDS)
                 finally:

@@ -78,8 +78,7 @@ async def _database_partition(
 ) -> None:
     node.database.partition(**ways)
     await draw.pause(0.5, 3, 15)
-    if draw.is_so():
-        node.database.reset()
+    draw.chance.choice((node.database.reset, node.database.forget, node.database.heal))()
     node.database.heal()
 
 

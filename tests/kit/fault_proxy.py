@@ -39,6 +39,10 @@ class FaultProxy:
         for task in self._open:
             task.cancel()
 
+    def forget(self) -> None:
+        """Pass nothing on for what is open, and tell nobody, as a firewall that restarted does."""
+        self._to_service, self._to_node = asyncio.Event(), asyncio.Event()
+
     def refuse(self) -> None:
         """Reset what is open, and each new connection."""
         self._refuses = True

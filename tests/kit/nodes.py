@@ -16,8 +16,9 @@ from typing import Any
 
 from kit.installation import set_up
 from kit.store import small_store_options
+from zajil.core.ids import NodeId
 from zajil.net.system import SystemClock
-from zajil.store.engine.nodes import NodeRow, list_nodes
+from zajil.store.engine.nodes import Freed, NodeRow, find_node, list_nodes
 from zajil.store.engine.open import Store, open_store
 
 SECONDS = 60.0
@@ -177,6 +178,20 @@ def wait_for(look: Callable[[], Any], what: str) -> Any:
             return found
         time.sleep(0.05)
     raise TimeoutError(what)
+
+
+def declare_gone(observer: Store, node_id: NodeId) -> int:
+    """Have one node declare another one gone, as if it had been silent; return its new epoch."""
+    seen = observer.read_now(lambda conn: find_node(conn, node_id))
+    assert seen is not None
+    epoch = observer.standing.declare_gone(seen)
+    assert epoch == seen.epoch + 1
+    return epoch
+
+
+def take_over(observer: Store, node_id: NodeId) -> Freed | None:
+    """The same, and free what it held."""
+    return observer.standing.clear(node_id, declare_gone(observer, node_id))
 
 
 def node_rows(store: Store) -> dict[str, NodeRow]:

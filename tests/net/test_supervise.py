@@ -14,7 +14,7 @@ from pathlib import Path
 PROGRAM = '''
 import os, resource, signal, sys, time
 import zajil.net.supervise as supervise
-from zajil.net.generation import GenerationPlan, Reload, WorkerState
+from zajil.net.generation import STOP_SERVER, GenerationPlan, Reload, WorkerState
 
 supervise._SWITCH_SECONDS = 1.0
 supervise._NO_PROCESS_SECONDS = 0.1
@@ -42,7 +42,8 @@ def say(*words):
 
 def work(place):
     try:
-        os.read(int(sys.argv[1]), 1)
+        if os.read(int(sys.argv[1]), 1) == b"e":
+            return STOP_SERVER
         time.sleep(100)
     except BlockingIOError:
         pass
@@ -73,7 +74,7 @@ class Supervised:
     def __init__(self, process: subprocess.Popen[str], hang_fd: int) -> None:
         self.process = process
         self.hang_fd = hang_fd
-        """A byte that is written here makes the next worker hang."""
+        """A byte that is written here makes the next worker hang, or end the server (``e``)."""
         self.told: list[str] = []
 
     def wait_for(self, word: str) -> str:
@@ -97,8 +98,8 @@ class Supervised:
 
 
 @contextmanager
-def supervised() -> Iterator[Supervised]:
-    """Run a supervisor of two workers."""
+def supervised(status: int = 0) -> Iterator[Supervised]:
+    """Run a supervisor of two workers, which ends with a status."""
     read, write = os.pipe()
     os.set_blocking(read, False)
     command = [sys.executable, "-c", PROGRAM, str(read)]
@@ -108,8 +109,9 @@ def supervised() -> Iterator[Supervised]:
             running.wait_for("serving")
             yield running
         finally:
-            process.terminate()
-            assert process.wait(60) == 0
+            if not status:
+                process.terminate()
+            assert process.wait(60) == status
             os.close(read)
             os.close(write)
 
@@ -145,3 +147,10 @@ def test_a_worker_that_hangs_while_it_starts_is_replaced() -> None:
         assert "did not serve within 1 seconds" in running.wait_for("worker_ended")
         until(lambda: len(running.workers()) == 2)
         assert second in running.workers()
+
+
+def test_a_worker_that_knows_that_none_may_serve_ends_the_server() -> None:
+    with supervised(status=1) as running:
+        os.write(running.hang_fd, b"e")
+        os.kill(running.workers()[0], signal.SIGKILL)
+        running.wait_for("stopping")

@@ -14,11 +14,11 @@ import pytest
 from kit.clock import CountingRandom
 from kit.store import open_test_store, running, small_store_options
 from zajil.net.system import SystemClock
-from zajil.store.engine.errors import NodeGone, StoreUnavailable
-from zajil.store.engine.life import prepare_store
+from zajil.store.engine.errors import NodeGone, NodeTaken, StoreUnavailable
+from zajil.store.engine.life import leave_store, prepare_store
 from zajil.store.engine.node import NODE_FILE, load_node_id, own_facts, own_node_id
-from zajil.store.engine.nodes import enter_node, list_nodes
-from zajil.store.engine.open import make_dialect
+from zajil.store.engine.nodes import NodeState, enter_node, list_nodes
+from zajil.store.engine.open import make_dialect, open_store
 
 
 def test_it_is_made_with_the_store_and_stays(store_url: str, tmp_path: Path) -> None:
@@ -115,6 +115,47 @@ def test_connections_that_a_power_failure_left_are_ended(postgres_url: str, tmp_
             dialect.close()
 
     asyncio.run(run())
+
+
+def test_two_copies_of_a_data_folder_that_start_at_the_same_moment(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """Neither sees that the other one is connected: one of them may work, the other one ends."""
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    open_test_store(postgres_url, data, None).close_now()
+    shutil.copytree(data, copy)
+    options, clock = small_store_options(postgres_url), SystemClock()
+    open_one = functools.partial(open_store, options, clock=clock, random=os.urandom, worker=0)
+    first, second = (prepare_store(options, one, clock=clock) for one in (data, copy))
+    assert not first.has_new_node_id
+    assert not second.has_new_node_id
+    with pytest.raises(NodeTaken, match="start it again, and it gets its own id"):
+        open_one(data, start_ms=first.start_ms)
+    store = open_one(copy, start_ms=second.start_ms)
+    leave_store(options, data, first.start_ms)  # the end of one is not that of the other
+    assert [row.state for row in store.read_now(list_nodes)] == [NodeState.ACTIVE]
+    leave_store(options, copy, second.start_ms)
+    assert [row.state for row in store.read_now(list_nodes)] == [NodeState.STOPPED]
+    store.close_now()
+
+
+def test_the_workers_of_one_that_was_first_end(postgres_url: str, tmp_path: Path) -> None:
+    """They joined before the other server entered: they are cut off, and join no more."""
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    options, clock = small_store_options(postgres_url), SystemClock()
+    open_test_store(postgres_url, data, None).close_now()
+    shutil.copytree(data, copy)
+    first = prepare_store(options, data, clock=clock)
+    open_one = functools.partial(open_store, options, clock=clock, random=os.urandom, worker=0)
+    store = open_one(data, start_ms=first.start_ms)
+    second = prepare_store(options, copy, clock=clock)
+    with pytest.raises(NodeGone):
+        store.standing.beat()
+    with pytest.raises(NodeTaken):
+        open_one(data, start_ms=first.start_ms)
+    other = open_one(copy, start_ms=second.start_ms)
+    for one in (store, other):
+        one.close_now()
 
 
 def test_a_command_beside_a_starting_server_is_no_second_node(

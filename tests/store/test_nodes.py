@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from kit.nodes import take_over
 from kit.store import make_account, make_intake, open_test_store, running, small_store_options
 from store.test_seal import KEY, OTHER, key_file
 from zajil.app import nodes as keeping
@@ -40,7 +41,6 @@ from zajil.store.engine.nodes import (
     Freed,
     NodeRow,
     NodeState,
-    Silence,
     _insert,
     drain_nodes,
     enter_node,
@@ -48,7 +48,8 @@ from zajil.store.engine.nodes import (
     forget_nodes,
     list_nodes,
 )
-from zajil.store.engine.open import Store, open_store
+from zajil.store.engine.open import open_store
+from zajil.store.engine.standing import Silence
 from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox
 from zajil.store.mail.maildrops import MaildropTake, take_maildrops
@@ -97,27 +98,35 @@ def test_any_sign_of_life_begins_the_count_anew(change: str) -> None:
     assert silence.look([row("a", 5)], 12) == []
 
 
-def test_a_look_that_failed_or_came_late_makes_nobody_silent() -> None:
-    """Else an outage of the database, or a suspended observer, would make all nodes gone."""
-    for is_late in (True, False):
-        silence = Silence()
-        for now in range(0, 9, 2):
-            silence.look([row("a", 5)], now)
-        if not is_late:
-            silence.forget()
-        later = 60 if is_late else 10
-        assert silence.look([row("a", 5)], later) == []
-        assert silence.look([row("a", 5)], later + 4) == []
-        assert silence.look([row("a", 5)], later + 8) == []
-        assert silence.look([row("a", 5)], later + 10) == [row("a", 5)]
+def test_a_look_that_failed_makes_nobody_silent() -> None:
+    """Else an outage of the database would make all nodes gone."""
+    silence = Silence()
+    for now in range(0, 9, 2):
+        silence.look([row("a", 5)], now)
+    silence.forget()
+    for now in range(10, 19, 2):
+        assert silence.look([row("a", 5)], now) == []
+    assert silence.look([row("a", 5)], 20) == [row("a", 5)]
 
 
-def take_over(observer: Store, node_id: NodeId) -> Freed | None:
-    seen = observer.read_now(lambda conn: find_node(conn, node_id))
-    assert seen is not None
-    epoch = observer.standing.declare_gone(seen)
-    assert epoch == seen.epoch + 1
-    return observer.standing.clear(node_id, epoch)
+def test_an_observer_that_was_suspended_makes_nobody_silent() -> None:
+    """The others were perhaps suspended, too, and beat again within two seconds."""
+    silence = Silence()
+    silence.look([row("a", 5)], 0)
+    silence.look([row("a", 5)], 2)
+    assert silence.look([row("a", 5)], 3600) == []
+    assert silence.look([row("a", 5)], 3602) == []
+    assert silence.look([row("a", 6)], 3604) == []
+
+
+@pytest.mark.parametrize("pause", [4, 5, 6, 60])
+def test_an_observer_that_always_looks_late_sees_a_death(pause: int) -> None:
+    """One that has too much to do: it needs three looks or four."""
+    silence = Silence()
+    silence.look([row("a", 4)], 0)
+    looks = [silence.look([row("a", 5)], number * pause) for number in range(1, 5)]
+    assert looks[:2] == [[], []]
+    assert looks[3] == [row("a", 5)]
 
 
 def test_nobody_is_alerted_of_a_node_that_starts_for_the_first_time(
@@ -369,9 +378,9 @@ def test_of_two_first_nodes_with_files_one_enters(
     both = threading.Barrier(2)
     refused: list[FilesOfOneNode] = []
 
-    def enter(*arguments: Any) -> None:
+    def enter(*arguments: Any, **others: Any) -> int:
         both.wait(60)
-        enter_node(*arguments)
+        return enter_node(*arguments, **others)
 
     def start(name: str) -> None:
         (tmp_path / name).mkdir(mode=0o700)

@@ -162,7 +162,7 @@ def test_a_worker_remembers_the_key_that_it_found(tmp_path: Path) -> None:
     text = f'[server]\nhostname = "a.example"\ndata_dir = "{tmp_path}/data"\n[store]\nkey_file = '
     configuration = parse_configuration(f'{text}"{path}"\n', tmp_path / "z.toml")
     for worker, used in ((None, []), (0, [key_id(KEY)])):
-        (store,) = open_stores(configuration, SystemClock(), os.urandom, worker).values()
+        (store,) = open_stores(configuration, SystemClock(), os.urandom, worker, {}).values()
         assert store.read_now(load_used_keys) == used
         store.close_now()
 

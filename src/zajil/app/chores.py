@@ -2,14 +2,21 @@
 
 Every worker of every node has a runner with the same chores. The first to look takes a chore and
 keeps it; another one takes it over when its holder has stopped or died.
+
+Law: a process that was suspended, or that cannot reach the store, takes no further step of a chore
+that another one may have taken over. Each time a chore would go on after it waited for something,
+its lease and the place of the node are looked at first (``_Steps``): if the node may have been
+declared gone, the chore waits until a sign of life was written, or ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from zajil.net.logger import Logger, get_logger
 from zajil.store.engine.chores import (
@@ -24,6 +31,10 @@ from zajil.store.engine.chores import (
 )
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
+from zajil.store.engine.standing import NodeStanding, boot_seconds
+
+_ASK_AGAIN_SECONDS = 1.0
+"""While the store does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,7 @@ class ChoreRunner:
         self._holder = f"{store.node_id}/{worker}"
         self._chores = {chore.name: chore for chore in chores}
         self._times = times or ChoreTimes()
+        self._guard = _Guard(store.standing)
         self._working: dict[str, _Work] = {}
         self._stopping = False
         self._seen: dict[str, tuple[ChoreRow, float]] = {}
@@ -121,7 +133,7 @@ class ChoreRunner:
         """Renew what we hold, stop what we lost, take what is free."""
         if self._stopping:
             return
-        began = asyncio.get_running_loop().time()
+        began = boot_seconds()
         for name in [name for name, work in self._working.items() if work.task.done()]:
             self._working.pop(name).end(self._log)  # its lease may have ended unrenewed
         if self._working:
@@ -152,13 +164,13 @@ class ChoreRunner:
         return now - since >= self._times.lease_seconds
 
     async def _take(self, chore: Chore, row: ChoreRow | None) -> None:
-        began = asyncio.get_running_loop().time()
+        began = boot_seconds()
         take = ChoreTake(chore.name, self._holder, row)
         if not await self._store.write(take_chores, take) or self._stopping:
             return
         if row is not None and row.holder not in (NOBODY, self._holder):
             self._log.info("took over a background task", chore=chore.name, holder=row.holder)
-        self._working[chore.name] = _Work(chore, began + self._times.lease_seconds)
+        self._working[chore.name] = _Work(chore, self._guard, began + self._times.lease_seconds)
 
     async def _pause(self) -> None:
         """Wait for the next look, and log the failures of chores meanwhile.
@@ -188,23 +200,71 @@ class ChoreRunner:
             await self._stop(name)
 
 
-class _Work:
-    """A chore that is being done: it is cancelled when its lease ends without a renewal."""
+class _Guard:
+    """Makes sure that nobody has taken over the work of this node, for all chores of a worker."""
 
-    def __init__(self, chore: Chore, until: float) -> None:
+    def __init__(self, standing: NodeStanding) -> None:
+        self.standing = standing
+        self._turn = asyncio.Lock()
+
+    async def make_sure(self) -> bool:
+        """Ask the store, or wait for another chore that asks; return whether it is sure now."""
+        async with self._turn:
+            if self.standing.is_sure or await self.standing.may_go_on():
+                return True
+            await asyncio.sleep(0 if self.standing.is_gone else _ASK_AGAIN_SECONDS)
+            return False
+
+
+class _Work:
+    """A chore that is being done: it is cancelled when its lease ends without a renewal.
+
+    Args:
+        chore: what is done.
+        guard: of the worker.
+        until: end of the lease, by ``boot_seconds``.
+    """
+
+    def __init__(self, chore: Chore, guard: _Guard, until: float) -> None:
         self.name = chore.name
-        self.task = asyncio.ensure_future(chore.run())
-        self._loop = asyncio.get_running_loop()
-        self._end = self._loop.call_at(until, self.task.cancel)
+        self._guard = guard
+        self._until = until
+        self._is_ending = False
+        """It only clears up."""
+        self.task = asyncio.ensure_future(_Steps(chore.run(), self))
+        self._timer = self._set_timer()
+
+    def _set_timer(self) -> asyncio.TimerHandle:
+        left = max(0.0, self._until - boot_seconds())
+        return asyncio.get_running_loop().call_later(left, self._cancel)
 
     def renewed(self, until: float) -> None:
-        """Go on until a later time of the loop's clock."""
-        self._end.cancel()
-        self._end = self._loop.call_at(until, self.task.cancel)
+        """Go on until a later time."""
+        self._timer.cancel()
+        self._until = until
+        self._timer = self._set_timer()
+
+    def _cancel(self) -> None:
+        self._is_ending = True
+        self.task.cancel()
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether the next step may be taken without asking anybody."""
+        is_sure = self._guard.standing.is_sure and boot_seconds() < self._until
+        return is_sure or self._is_ending
+
+    async def make_sure(self) -> None:
+        """Wait until the next step may be taken; raises ``CancelledError`` if it never may."""
+        while not self.may_go_on:
+            if self._guard.standing.is_gone or boot_seconds() >= self._until:
+                self._is_ending = True
+                raise asyncio.CancelledError
+            await self._guard.make_sure()
 
     def end(self, log: Logger) -> None:
         """Log why the work is over, unless its lease ended."""
-        self._end.cancel()
+        self._timer.cancel()
         if not self.task.cancelled():
             error = self.task.exception() or RuntimeError("it ended by itself")
             log.error(
@@ -213,6 +273,40 @@ class _Work:
 
     async def stop(self) -> None:
         """Cancel the work, and wait for its end."""
-        self._end.cancel()
-        self.task.cancel()
+        self._timer.cancel()
+        self._cancel()
         await asyncio.wait([self.task])
+
+
+class _Steps:
+    """Awaits something, and lets a piece of work say before each step whether it may be taken.
+
+    A step is what is done between two waits. Tasks that a chore starts are no steps of it: before
+    they do something outside of the store, they ask for themselves (``NodeStanding.require``).
+    """
+
+    def __init__(self, run: Awaitable[object], work: _Work) -> None:
+        self._run = run
+        self._work = work
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        steps = self._run.__await__()
+        step: Callable[[], Any] = partial(next, steps)
+        while True:
+            if not self._work.may_go_on:
+                try:
+                    yield from self._work.make_sure().__await__()
+                except BaseException as error:
+                    step = partial(steps.throw, error)
+            try:
+                waits_for = step()
+            except StopIteration:
+                return
+            try:
+                yield waits_for
+                step = partial(next, steps)
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as error:
+                step = partial(steps.throw, error)

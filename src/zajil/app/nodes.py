@@ -16,8 +16,9 @@ from zajil.core.ids import NodeId
 from zajil.net.logger import get_logger
 from zajil.store.engine.batch import QUEUE
 from zajil.store.engine.errors import NodeGone, StoreUnavailable
-from zajil.store.engine.nodes import ALIVE, BEAT_SECONDS, NodeRow, NodeState, Silence
+from zajil.store.engine.nodes import ALIVE, BEAT_SECONDS, NodeRow, NodeState
 from zajil.store.engine.open import Store
+from zajil.store.engine.standing import Silence
 
 T = TypeVar("T")
 

@@ -66,7 +66,7 @@ def serve(
     command = ("--config", str(file), *(f"--set={one}" for one in overrides))
     shared = _prepare(make_permanent(configuration, file, load, command), configuration)
     status = RunningServer(shared, ready_fd).run(stop_fd)
-    _leave(configuration)
+    _leave(shared.permanent, configuration)
     log.info("stopped", status=status)
     return status
 
@@ -88,6 +88,7 @@ def _prepare(permanent: Permanent, configuration: Configuration) -> Shared:
         prepared, permanent.shard_locks = prepare_shards(
             configuration, SystemClock(), server.shutdown_grace_ms / 1000
         )
+        permanent.starts = {one.name: one.prepared.start_ms for one in prepared}
         load_tables()
     except (BindFailed, BadCertificate, StoreUnavailable, ShardNotCreated) as error:
         raise CannotStart(str(error)) from error
@@ -96,9 +97,9 @@ def _prepare(permanent: Permanent, configuration: Configuration) -> Shared:
     return shared
 
 
-def _leave(configuration: Configuration) -> None:
+def _leave(permanent: Permanent, configuration: Configuration) -> None:
     try:
-        leave_shards(configuration)
+        leave_shards(configuration, permanent.starts)
     except StoreUnavailable as error:
         get_logger().warning("cannot tell the other nodes of the stop", reason=str(error))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -58,11 +58,23 @@ def make_keyring(store: Store, shard: str, shards: WorkerShards | None) -> Keyri
 
 
 def open_stores(
-    configuration: Configuration, clock: Clock, random: Random, worker: int | None
+    configuration: Configuration,
+    clock: Clock,
+    random: Random,
+    worker: int | None,
+    starts: Mapping[str, int],
 ) -> dict[str, Store]:
     """Open the stores of all shards, by name, the main one first; none is started.
 
+    Args:
+        configuration: of the server.
+        clock: for the stores.
+        random: for the stores.
+        worker: number of this worker; ``None``: this is none.
+        starts: of the server, by shard (``Prepared.start_ms``).
+
     Raises:
+        NodeTaken: another server started under the id of this node.
         StoreUnavailable: one of them cannot be opened; the others are closed again.
     """
     stores: dict[str, Store] = {}
@@ -76,6 +88,7 @@ def open_stores(
                 random=random,
                 worker=worker,
                 caps=make_caps(own.limits, own.mail),
+                start_ms=starts.get(name, 0),
             )
             if worker is not None:
                 note_key(stores[name])
@@ -171,15 +184,15 @@ def _claim_folder(own: Configuration) -> None:
     (claim_folder if is_file else make_folder)(own.server.data_dir)
 
 
-def leave_shards(configuration: Configuration) -> None:
-    """Note in each store that the server has ended.
+def leave_shards(configuration: Configuration, starts: Mapping[str, int]) -> None:
+    """Note in each store that the server has ended, whose starts are given by shard.
 
     Raises:
         StoreUnavailable: a database cannot be reached; the other nodes notice it by themselves.
     """
     for name in shard_names(configuration):
         own = configuration_of(configuration, name)
-        leave_store(own.store, own.server.data_dir)
+        leave_store(own.store, own.server.data_dir, starts.get(name, 0))
 
 
 def _check_shards(configuration: Configuration, clock: Clock) -> None:
@@ -188,7 +201,7 @@ def _check_shards(configuration: Configuration, clock: Clock) -> None:
     """
     import os
 
-    stores = open_stores(configuration, clock, os.urandom, worker=None)
+    stores = open_stores(configuration, clock, os.urandom, worker=None, starts={})
     try:
         missing = sorted(stores[MAIN_SHARD].read_now(used_shards) - stores.keys())
         if missing:

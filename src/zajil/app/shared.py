@@ -6,7 +6,7 @@ import hashlib
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zajil.app.certificates import make_keeper
@@ -54,6 +54,8 @@ class Permanent:
     """What the supervisor and the workers count, for metrics."""
     shard_locks: Sequence[ServerLock] = ()
     """Of the data folders of shards; held as ``lock`` is."""
+    starts: Mapping[str, int] = field(default_factory=dict)
+    """By shard: what tells this start of the node from others (``Prepared.start_ms``)."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 
 from zajil.net.logger import get_logger
@@ -39,7 +41,7 @@ from zajil.monitor.meters import START
 from zajil.monitor.tracing import Tracer
 from zajil.net.acceptor import refuse_connections
 from zajil.net.floods import RefusalBudget
-from zajil.net.generation import WorkerPlace, WorkerState
+from zajil.net.generation import STOP_SERVER, WorkerPlace, WorkerState
 from zajil.net.log import EventLog, log_ignored_error
 from zajil.net.log_place import LogUnavailable
 from zajil.net.system import BufferedRandom, SystemClock
@@ -47,7 +49,7 @@ from zajil.reports.dmarc.counts import DmarcCounts
 from zajil.reports.tls.counts import TlsCounts
 from zajil.reports.tls.report import TLS_INTERVAL_MS
 from zajil.resolver.client import Resolver
-from zajil.store.engine.errors import NodeGone, StoreUnavailable
+from zajil.store.engine.errors import NodeGone, NodeTaken, StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch
 from zajil.store.reports.intervals import count_intervals
@@ -59,6 +61,8 @@ _TRACE_SECONDS = 5.0
 """How long the last traces may take when a worker ends."""
 _SWITCH_INTERVAL_SECONDS = 0.0005
 """The writer's thread must get its turn beside a busy loop."""
+_GONE_SECONDS = 5.0
+"""How long a worker may take to end after other nodes took over its work."""
 _BEAT_SECONDS = 10.0
 """Between two signs of life."""
 _FIRST_LOOK_SECONDS, _LOOK_SECONDS = 0.1, 1.0
@@ -130,9 +134,15 @@ class Worker:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         stores: dict[str, Store] = {}
         try:
-            stores = open_stores(self.configuration, self.clock, self.random, self.place.slot)
+            starts = self.shared.permanent.starts
+            stores = open_stores(
+                self.configuration, self.clock, self.random, self.place.slot, starts
+            )
             for store in stores.values():
                 store.start(loop)
+        except NodeTaken as error:
+            self.log.error("the server ends", reason=str(error))
+            return STOP_SERVER
         except StoreUnavailable as error:
             self.log.error("cannot open the store", reason=str(error))
             return 1
@@ -225,6 +235,24 @@ class Worker:
             self.place.pipes.report(self._state)
             await asyncio.sleep(pause)
 
+    def _leave(self) -> None:
+        """End because other nodes took over: soon, also where a thread waits for the database.
+
+        Nothing is lost by that: what was not committed got no 250, and cannot be committed now.
+        """
+        self._stop.set()
+        end = threading.Timer(_GONE_SECONDS, self._cut)
+        end.daemon = True
+        end.start()
+
+    def _cut(self) -> None:
+        self.log.error(
+            "this worker did not end in time after other nodes took over, and is cut; nothing "
+            "that was accepted is lost",
+            seconds=_GONE_SECONDS,
+        )
+        os._exit(1)
+
     def _node_keeper(self, store: Store) -> NodeKeeper:
         shared = self.shared
         return NodeKeeper(
@@ -232,7 +260,7 @@ class Worker:
             is_first=self.place.index == 0,
             workers=shared.workers,
             sessions=lambda: sum(shared.count_sessions().values()),
-            when_gone=self._stop.set,
+            when_gone=self._leave,
             when_draining=self._drain.set,
         )
 

@@ -152,6 +152,7 @@ class Orders:
         """Ask the authority something."""
         from zajil.certificates.authority import AuthorityFailed
 
+        await self._store.standing.require()
         try:
             return await in_thread(work, self._patience_seconds)
         except TimeoutError:
@@ -226,6 +227,7 @@ class Orders:
             raise OrderImpossible(f"the zone of {where} cannot be found in DNS")
         record = ZoneRecord(where, "TXT", pending.record, self._provider.ttl_ms // 1000)
         provider = open_provider(self._provider)
+        await self._store.standing.require()
         try:
             try:
                 await in_thread(lambda: provider.change(zone, [], [record]), self._patience_seconds)

@@ -15,6 +15,10 @@ _REPORT = struct.Struct("=BI")
 """A ``WorkerState``, and the process id."""
 
 
+STOP_SERVER = 3
+"""Exit status of a worker that knows that none may serve any more: the server ends, too."""
+
+
 class WorkerState(IntEnum):
     """What a worker says of itself."""
 

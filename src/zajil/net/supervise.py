@@ -27,6 +27,7 @@ from contextlib import suppress
 
 from zajil.net.generation import (
     REPORTS_BYTES,
+    STOP_SERVER,
     ChildProcess,
     Generation,
     GenerationPlan,
@@ -319,6 +320,8 @@ class Supervisor:
             self._owner.left_slot(worker.slot)
             if not self._stopping:
                 how = worker.fault or how_it_ended(status)
+                if os.waitstatus_to_exitcode(status) == STOP_SERVER:
+                    self._gave_up = self._stopping = True
                 self._take_note(worker, how, is_orderly=status == 0 or worker.kill_at is not None)
         if not self._stopping:
             self._forget_ended()

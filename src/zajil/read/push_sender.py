@@ -274,6 +274,7 @@ class PushSender:
         seed = await self._store.read(read_push_key)
         keys = PushKeys(subscription.public_key, subscription.auth)
         body = encrypt_push(one.content[:MAX_CONTENT], keys, self._random)
+        await self._store.standing.require()
         now_ms = self._clock.now_ms()
         headers: Mapping[str, str] = {
             "Authorization": ServerKey(seed).authorization(

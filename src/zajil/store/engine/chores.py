@@ -6,9 +6,9 @@ Laws:
   has not changed for the length of the lease by the clock of the worker that looks. A holder
   counts the same length from before its last renewal, so it stops before another one begins.
 - A row is never deleted, so its count never repeats.
-- A process that was suspended notices the loss of its lease at its next renewal. Each chore
-  therefore tolerates that two work at it for a moment: its steps are idempotent or have leases of
-  their own.
+- A process that was suspended asks before the next step whether it still has the chore
+  (``app.chores``). It may be suspended between that and the step, so steps are idempotent or have
+  leases of their own all the same.
 """
 
 from __future__ import annotations

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from enum import Enum, auto
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -66,6 +67,9 @@ class Dialect(ABC):
     """It is a file that this process reads: to look up a row takes microseconds."""
     readers: int = READERS
     """Reader threads, a connection each."""
+
+    in_haste: Callable[[float], AbstractContextManager[Any]] = nullcontext
+    """Lets each statement of this thread fail that gets no answer in so many seconds."""
 
     is_shared: bool
     """Several nodes may use it (``store.engine.nodes``)."""

@@ -67,6 +67,17 @@ GONE = "other nodes took over the work of this node"
 """The text of ``NodeGone``."""
 
 
+class NodeTaken(StoreUnavailable):
+    """Another server entered under the id of this node: no worker of this one may serve."""
+
+
+TAKEN = (
+    "another server started under the id of this node, because its data folder is a copy of this "
+    "one, or this one is a copy of it; this server ends: start it again, and it gets its own id"
+)
+"""The text of ``NodeTaken``."""
+
+
 class StoreFull(StoreUnavailable):
     """No space for new mail: 452 4.3.1. Reading and deleting go on."""
 

@@ -73,6 +73,8 @@ class Prepared:
     """Paths that others on this machine could read until now."""
     has_new_node_id: bool
     """Another server uses the database under the id of this node: the data folder was copied."""
+    start_ms: int
+    """Tells this start from others of the node; 0 with SQLite."""
 
 
 def create_store(options: StoreOptions, data_dir: Path) -> None:
@@ -178,7 +180,7 @@ def prepare_store(
             if not had_others:
                 check(conn)
 
-        enter_node(dialect, node_id, own_facts(), clock.now_ms(), require)
+        start_ms = enter_node(dialect, node_id, own_facts(), clock.now_ms(), require=require)
     with _command_store(options, data_dir, clock) as store:
         remember_place(store, options)
         open_cache(options, data_dir, store.require_space).remove_stale()
@@ -187,17 +189,22 @@ def prepare_store(
         # waited for the end of a lease, where fewer workers start than were killed.
         with suppress(StoreUnavailable):  # a full disk is no reason not to start
             store.write_now(free_leases, FreeLeases(f"{store.node_id}/", clock.now_ms()))
-    return Prepared(upgrade, closed, is_new)
+    return Prepared(upgrade, closed, is_new, start_ms)
 
 
-def leave_store(options: StoreOptions, data_dir: Path) -> None:
+def leave_store(options: StoreOptions, data_dir: Path, start_ms: int) -> None:
     """Note that a server has ended: its node is not gone, and nobody takes over its work.
+
+    Args:
+        options: where the rows are.
+        data_dir: where the files are.
+        start_ms: what ``prepare_store`` returned.
 
     Raises:
         StoreUnavailable: the database cannot be reached; the others notice it by themselves.
     """
     with _dialect(options, data_dir) as dialect, told_in_one_sentence(dialect):
-        stop_node(dialect, load_node_id(data_dir, os.urandom))
+        stop_node(dialect, load_node_id(data_dir, os.urandom), start_ms)
 
 
 def _require_shared_files(

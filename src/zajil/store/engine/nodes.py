@@ -2,18 +2,21 @@
 
 Laws:
 - A node beats: its count grows every ``BEAT_SECONDS``. No clocks are compared: whoever sees a count
-  stay the same for ``SILENCE_SECONDS`` by its own clock declares the node gone (``Silence``).
+  stay the same for ``SILENCE_SECONDS`` by its own clock declares the node gone
+  (``store.engine.standing.Silence``).
 - A node that was declared gone writes nothing more. First its epoch grows; then its connections,
   which name the epoch, are ended; then its leases are freed. A new connection of a node compares
   the epoch before its first use (``store.engine.postgres``).
 - A node may come back: its new workers join with the epoch of now.
+- Two servers that start with one id, because a data folder was copied, do not both work under it:
+  a worker joins only if no other start entered after that of its own server.
 - SQLite has one node, which is the data folder itself: nothing is written here.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -27,7 +30,7 @@ from zajil.store.blobs.location import OBJECT
 from zajil.store.engine.batch import Batch, begin_batch
 from zajil.store.engine.chores import give_up_all_chores
 from zajil.store.engine.dialect import Dialect, database_ms
-from zajil.store.engine.errors import GONE, NodeGone, StoreUnavailable
+from zajil.store.engine.errors import GONE, TAKEN, NodeGone, NodeTaken, StoreUnavailable
 from zajil.store.engine.migrate import require_floor
 from zajil.store.mail.caps import Caps
 from zajil.store.mail.maildrops import release_maildrops_of_node
@@ -36,8 +39,6 @@ from zajil.store.schema import blob, node
 
 BEAT_SECONDS = 2.0
 SILENCE_SECONDS = 9.0
-_LATE_SECONDS = 2.5 * BEAT_SECONDS
-"""Between two looks: one that comes later begins to count anew."""
 _PATIENCE_SECONDS = 5.0
 """How long connections may take to end, where nobody waits for a beat meanwhile."""
 _LOOK_AGAIN_SECONDS = 0.05
@@ -97,8 +98,9 @@ class Beat:
 
     node_id: NodeId
     epoch: int
-    workers: int
-    sessions: int
+    workers: int | None
+    """``None``: unchanged."""
+    sessions: int | None
 
 
 @value_class(frozen=True, slots=True)
@@ -110,42 +112,6 @@ class Freed:
     maildrops: int
 
 
-class Silence:
-    """Finds nodes whose count stays the same; each process has its own."""
-
-    def __init__(self, seconds: float = SILENCE_SECONDS) -> None:
-        self._seconds = seconds
-        self._seen: dict[NodeId, tuple[tuple[int, int], float]] = {}
-        """Epoch and beat, and since when they have been so."""
-        self._looked = float("-inf")
-
-    def forget(self) -> None:
-        """Begin to count anew: a look failed."""
-        self._seen.clear()
-
-    def look(self, rows: Iterable[NodeRow], now: float) -> list[NodeRow]:
-        """Return the nodes that are silent for long enough.
-
-        Args:
-            rows: of all nodes.
-            now: when they were asked for, in seconds of a monotonic clock.
-        """
-        if now - self._looked > _LATE_SECONDS:
-            self.forget()
-        self._looked = now
-        alive = [row for row in rows if row.state in ALIVE]
-        before = self._seen
-        self._seen = {}
-        silent = []
-        for row in alive:
-            count = (row.epoch, row.beat)
-            known, since = before.get(row.node_id, (count, now))
-            self._seen[row.node_id] = (count, since if known == count else now)
-            if known == count and now - since >= self._seconds:
-                silent.append(row)
-        return silent
-
-
 # ---- one node enters, lives, ends ---------------------------------------------------------------
 
 
@@ -154,35 +120,52 @@ def enter_node(
     node_id: NodeId,
     facts: NodeFacts,
     now_ms: int,
+    start_ms: int = 0,
     require: Callable[[Connection], None] = lambda _conn: None,
-) -> None:
+) -> int:
     """Begin a new epoch of a node before its workers start; nothing of older epochs is left.
 
     The caller holds the lock of the data folder, so that no process of the node is at work.
     ``require`` raises why the node may not enter; no other one enters meanwhile.
 
+    Returns:
+        The time of the start, which no other start of this node has: ``start_ms``, or a new one.
+
     Raises:
+        NodeTaken: another server entered under the same id at this moment.
         StoreUnavailable: connections of an older epoch do not end.
     """
     if not dialect.is_shared:
-        return
+        return 0
     with dialect.writer.begin() as conn:
         dialect.lock_floor(conn, alone=True)
         require(conn)
         row = _locked(conn, node_id)
+        start_ms = start_ms or max(dialect.time_ms(conn), 0 if row is None else row.started_ms + 1)
         epoch = _insert(conn, dialect, node_id) if row is None else row.epoch + 1
-        _set(conn, node_id, state=NodeState.STOPPED, epoch=epoch, is_cleared=False)
+        stopped = {"state": NodeState.STOPPED, "is_cleared": False}
+        _set(conn, node_id, **stopped, epoch=epoch, started_ms=start_ms)
     clear_node(dialect, node_id, epoch, now_ms)
     with dialect.writer.begin() as conn:
-        values = {"host": facts.host, "version": facts.version, "schema": facts.schema}
-        started = {"started_ms": dialect.time_ms(conn), "beat_ms": dialect.time_ms(conn)}
-        _set(conn, node_id, **values, **started)
+        _require_start(_locked(conn, node_id), start_ms)
+        _set(conn, node_id, **_values_of(facts), beat_ms=dialect.time_ms(conn))
+    return start_ms
 
 
-def join_node(dialect: Dialect, node_id: NodeId, facts: NodeFacts, now_ms: int) -> int:
+def join_node(
+    dialect: Dialect, node_id: NodeId, facts: NodeFacts, now_ms: int, start_ms: int = 0
+) -> int:
     """Return the epoch of a node to a worker that starts; it is active from then on.
 
+    Args:
+        dialect: the database.
+        node_id: the node.
+        facts: what the program says of itself.
+        now_ms: the time.
+        start_ms: what ``enter_node`` returned to the server; 0: there is none.
+
     Raises:
+        NodeTaken: another server has entered under the same id since.
         WrongSchema: a newer version changed the tables meanwhile.
         StoreUnavailable: connections of an older epoch do not end.
     """
@@ -191,7 +174,7 @@ def join_node(dialect: Dialect, node_id: NodeId, facts: NodeFacts, now_ms: int) 
     with dialect.reader.connect() as conn:
         row = find_node(conn, node_id)
     if row is None:
-        enter_node(dialect, node_id, facts, now_ms)
+        enter_node(dialect, node_id, facts, now_ms, start_ms)
     elif row.state not in ALIVE and not row.is_cleared:
         clear_node(dialect, node_id, row.epoch, now_ms)
     with dialect.writer.begin() as conn:
@@ -200,10 +183,11 @@ def join_node(dialect: Dialect, node_id: NodeId, facts: NodeFacts, now_ms: int) 
         found = _locked(conn, node_id)
         if found is None:
             raise StoreUnavailable("the row of this node was removed while it started")
+        if start_ms:
+            _require_start(found, start_ms)
         if found.state not in ALIVE:
-            values = {"host": facts.host, "version": facts.version, "schema": facts.schema}
             given = {"beat": found.beat + 1, "beat_ms": dialect.time_ms(conn)}
-            _set(conn, node_id, state=NodeState.ACTIVE, **values, **given)
+            _set(conn, node_id, state=NodeState.ACTIVE, **_values_of(facts), **given)
         return int(found.epoch)
 
 
@@ -227,8 +211,8 @@ def beat_node(dialect: Dialect, item: Beat, clock: Clock) -> list[NodeRow]:
                 beat=node.c.beat + 1,
                 beat_ms=at_ms,
                 skew_ms=skew_ms,
-                workers=item.workers,
-                sessions=item.sessions,
+                workers=sa.func.coalesce(item.workers, node.c.workers),
+                sessions=sa.func.coalesce(item.sessions, node.c.sessions),
             )
         )
         if beaten.rowcount != 1:
@@ -236,12 +220,13 @@ def beat_node(dialect: Dialect, item: Beat, clock: Clock) -> list[NodeRow]:
         return list_nodes(conn)
 
 
-def stop_node(dialect: Dialect, node_id: NodeId) -> None:
-    """Note that all processes of a node have ended in an orderly way."""
+def stop_node(dialect: Dialect, node_id: NodeId, start_ms: int) -> None:
+    """Note that all processes of the node of a start have ended in an orderly way."""
     if dialect.is_shared:
         with dialect.writer.begin() as conn:
-            mine = sa.and_(node.c.id == node_id, node.c.state.in_(ALIVE))
-            conn.execute(sa.update(node).where(mine).values(state=NodeState.STOPPED, sessions=0))
+            mine = sa.and_(node.c.id == node_id, node.c.started_ms == start_ms)
+            stopped = sa.update(node).values(state=NodeState.STOPPED, sessions=0)
+            conn.execute(stopped.where(mine, node.c.state.in_(ALIVE)))
 
 
 # ---- a node is gone -----------------------------------------------------------------------------
@@ -379,6 +364,16 @@ def _row_of(row: Any) -> NodeRow:
         workers=row.workers,
         sessions=row.sessions,
     )
+
+
+def _values_of(facts: NodeFacts) -> dict[str, object]:
+    return {"host": facts.host, "version": facts.version, "schema": facts.schema}
+
+
+def _require_start(row: Any, start_ms: int) -> None:
+    """Raise ``NodeTaken`` if the row of a node is that of another start."""
+    if row is not None and row.started_ms != start_ms:
+        raise NodeTaken(TAKEN)
 
 
 def _locked(conn: Connection, node_id: NodeId) -> Any:

@@ -299,6 +299,7 @@ def open_store(
     random: Random,
     worker: int | None = None,
     caps: Caps | None = None,
+    start_ms: int = 0,
 ) -> Store:
     """Open the store of this process; ``start`` it to read and write from a loop.
 
@@ -309,8 +310,10 @@ def open_store(
         random: for the ids of blobs.
         worker: number of this worker among those of its node; ``None``: this is a command.
         caps: how much an account may keep; ``None``: the defaults.
+        start_ms: of the server of this worker, as ``store.engine.life.prepare_store`` says.
 
     Raises:
+        NodeTaken: another server started under the id of this node.
         NoStore: there is none; one sentence that says what to do.
         OlderSchema, WrongSchema: an older or a newer version made its tables.
         StoreUnavailable: it cannot be opened; one sentence says why.
@@ -326,7 +329,7 @@ def open_store(
         epoch = None
         if worker is not None:
             with told_in_one_sentence(dialect):
-                epoch = join_node(dialect, node_id, own_facts(), clock.now_ms())
+                epoch = join_node(dialect, node_id, own_facts(), clock.now_ms(), start_ms)
         standing = NodeStanding(dialect, node_id, epoch, clock)
         hints = _make_hints(dialect, data_dir, mark, None if worker is None else node_id)
     except BaseException:

@@ -51,9 +51,10 @@ class Postgres(Dialect):
         """
         # Imported here, because psycopg takes 70 ms and 9 MiB, which a store in SQLite must not
         # pay.
-        from zajil.store.engine.postgres_connection import read_address
+        from zajil.store.engine.postgres_connection import in_haste, read_address
 
         self._url = url
+        self.in_haste = in_haste
         self._patience = patience
         self._parameters = read_address(url)
         self._node: tuple[NodeId, int, Callable[[], None]] | None = None
@@ -66,7 +67,8 @@ class Postgres(Dialect):
         self.connections = connections
         self.readers = connections - _OTHERS
         # One writes; the second is for the sign of life, and for questions beside it.
-        self.writer = self._engine(_BE_IMPATIENT, pool_size=2, max_overflow=0)
+        first = _BE_IMPATIENT if patience is None else _BE_FORGOTTEN
+        self.writer = self._engine(first, pool_size=2, max_overflow=0)
         self.reader = self._engine(
             pool_size=self.readers,
             max_overflow=1,
@@ -359,6 +361,10 @@ _BE_IMPATIENT: LiteralString = "SET lock_timeout = 100"
 Two batches that wait for each other would do so for a second: PostgreSQL looks for deadlocks no
 sooner, and only its administrator can change that (``deadlock_timeout``).
 """
+
+_BE_FORGOTTEN: LiteralString = f"{_BE_IMPATIENT}; SET idle_in_transaction_session_timeout = 60000"
+"""Let the server also end a transaction that hears nothing for a minute: a network may lose a
+connection without a word to either end, and the locks of its transaction would stay for hours."""
 
 
 def _lock_migration(conn: Connection) -> str:

@@ -12,6 +12,9 @@ Laws:
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, LiteralString
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -37,6 +40,23 @@ _DEFAULTS: Parameters = {
 """What ``store.url`` may set in another way."""
 
 
+class _HasteOfThread(threading.local):
+    seconds: float | None = None
+
+
+_haste = _HasteOfThread()
+
+
+@contextmanager
+def in_haste(seconds: float) -> Iterator[None]:
+    """Let each statement of this thread fail that gets no answer in so many seconds."""
+    _haste.seconds = seconds
+    try:
+        yield
+    finally:
+        _haste.seconds = None
+
+
 class PostgresConnection(psycopg.Connection[Any]):
     """A connection that waits for a limited time."""
 
@@ -55,10 +75,11 @@ class PostgresConnection(psycopg.Connection[Any]):
         if timeout is not None:
             return super().wait(gen, interval, timeout)
         try:
-            return super().wait(gen, interval, self.patience)
+            patience = _haste.seconds or self.patience
+            return super().wait(gen, interval, patience)
         except _WaitTimeout:
             self.pgconn.finish()
-            reason = f"the server gave no answer for {self.patience:g} seconds"
+            reason = f"the server gave no answer for {patience:g} seconds"
             raise QueryCanceled(reason) from None
         except ReadOnlySqlTransaction:
             self.pgconn.finish()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 
@@ -32,6 +32,11 @@ from zajil.store.engine.nodes import (
 
 _SURE_SECONDS = SILENCE_SECONDS - 2.0
 """How long nobody declares the node gone after a beat; the rest is for what then is done."""
+
+_ANSWER_SECONDS = 4.0
+"""How long a look or a beat waits for one answer."""
+
+_UNKNOWN = "it is not known whether other nodes took over, because the database does not answer"
 
 
 class NodeStanding:
@@ -64,15 +69,16 @@ class NodeStanding:
     @property
     def is_sure(self) -> bool:
         """Whether nobody can have declared the node gone; false: ``ask``."""
-        return not self.is_shared or (not self.is_gone and _now() < self._sure_until)
+        return not self.is_shared or (not self.is_gone and boot_seconds() < self._sure_until)
 
     def ask(self) -> bool:
-        """Ask the store whether the node may go on; false also where nobody knows. Blocks."""
-        try:
-            self.look()
-        except StoreUnavailable:
-            return False
-        return not self.is_gone
+        """Beat, and return whether the node may go on; false also where nobody knows. Blocks.
+
+        A look would not do: others may declare the node gone right after it.
+        """
+        with suppress(StoreUnavailable):
+            self.beat()
+        return self.is_sure
 
     async def may_go_on(self) -> bool:
         """Return whether the node may go on, in the event loop: asks the store where need be.
@@ -81,6 +87,15 @@ class NodeStanding:
         """
         return self.is_sure or await asyncio.to_thread(self.ask)
 
+    async def require(self) -> None:
+        """Make sure that the node may go on, before something is done that no commit decides.
+
+        Raises:
+            StoreUnavailable: it may not, or nobody knows.
+        """
+        if not await self.may_go_on():
+            raise NodeGone(GONE) if self.is_gone else StoreUnavailable(_UNKNOWN)
+
     def look(self) -> list[NodeRow]:
         """Read all nodes, among them what became of this one. Blocks.
 
@@ -88,21 +103,25 @@ class NodeStanding:
             NodeGone: others took over.
             StoreUnavailable: the database cannot be reached.
         """
-        began = _now()
-        with _told(), self._dialect.reader.connect() as conn, conn.begin():
+        began = boot_seconds()
+        with self._asking(), self._dialect.reader.connect() as conn, conn.begin():
             rows = list_nodes(conn)
         self._note(rows, began)
         return rows
 
-    def beat(self, workers: int, sessions: int) -> list[NodeRow]:
+    def beat(self, workers: int | None = None, sessions: int | None = None) -> list[NodeRow]:
         """Show that the node lives, and read all nodes. Blocks.
+
+        Args:
+            workers: how many the node has; ``None``: as it said before.
+            sessions: the same.
 
         Raises:
             NodeGone: others took over.
             StoreUnavailable: the database cannot be reached.
         """
-        began = _now()
-        with _told():
+        began = boot_seconds()
+        with self._asking():
             item = Beat(self.node_id, self.epoch or 0, workers, sessions)
             try:
                 rows = beat_node(self._dialect, item, self._clock)
@@ -142,6 +161,16 @@ class NodeStanding:
                 return clear_node(*given)
             return clear_node(*given, patience_seconds)
 
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        # A connection that the network forgot must not make the node gone: another one works.
+        try:
+            with _told(), self._dialect.in_haste(_ANSWER_SECONDS):
+                yield
+        except NodeGone:
+            self._note_gone()
+            raise
+
     def _note(self, rows: Sequence[NodeRow], began: float) -> None:
         own = next((row for row in rows if row.node_id == self.node_id), None)
         if own is None or own.epoch != self.epoch or own.state not in ALIVE:
@@ -159,6 +188,47 @@ class NodeStanding:
         self.when_gone()
 
 
+class Silence:
+    """Finds nodes whose count stays the same; each process has its own.
+
+    The time between two looks counts for half of the silence at most. So one that comes late,
+    because this process was suspended, makes nobody silent, and one that always comes late, because
+    it has too much to do, needs three looks.
+    """
+
+    def __init__(self, seconds: float = SILENCE_SECONDS) -> None:
+        self._seconds = seconds
+        self._seen: dict[NodeId, tuple[tuple[int, int], float]] = {}
+        """Epoch and beat, and for how many seconds they have been so."""
+        self._looked = 0.0
+
+    def forget(self) -> None:
+        """Begin to count anew: a look failed."""
+        self._seen.clear()
+
+    def look(self, rows: Iterable[NodeRow], now: float) -> list[NodeRow]:
+        """Return the nodes that are silent for long enough.
+
+        Args:
+            rows: of all nodes.
+            now: when they were asked for, in seconds of a monotonic clock.
+        """
+        passed = min(now - self._looked, self._seconds / 2)
+        self._looked = now
+        alive = [row for row in rows if row.state in ALIVE]
+        before = self._seen
+        self._seen = {}
+        silent = []
+        for row in alive:
+            count = (row.epoch, row.beat)
+            known, lasted = before.get(row.node_id, (None, 0.0))
+            lasted = lasted + passed if known == count else 0.0
+            self._seen[row.node_id] = (count, lasted)
+            if known == count and lasted >= self._seconds:
+                silent.append(row)
+        return silent
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """Turn errors of the database into ``StoreUnavailable``."""
@@ -170,6 +240,6 @@ def _told() -> Iterator[None]:
         raise StoreUnavailable(f"the nodes cannot be read: {one_line(reason)}") from error
 
 
-def _now() -> float:
+def boot_seconds() -> float:
     """Return seconds that also grow while the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
