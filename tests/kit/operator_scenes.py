@@ -223,25 +223,27 @@ def moved_to_postgresql(world: World, run: Run, stack: ExitStack) -> None:
     stack.enter_context(served(world))
 
 
-def second_node(world: World, run: Run, stack: ExitStack) -> None:
-    """A second server has the same configuration, and a data folder of its own."""
-    folder = world.folder / "second" / "mail"
+def next_node(world: World, run: Run, stack: ExitStack) -> None:
+    """One more server has the same configuration, and a data folder of its own."""
+    folder = world.folder / f"node{len(_OTHERS) + 2}" / "mail"
     shutil.copytree(world.configuration.parent, folder, ignore=shutil.ignore_patterns("data"))
     (folder / "data").mkdir(mode=0o700)
     other = replace(world, folder=folder.parent)
     other.set({"server": {"data_dir": str(folder / "data")}})
-    stack.enter_context(stack_of_second := ExitStack())
-    stack_of_second.enter_context(served(other))
+    stack.enter_context(its_stack := ExitStack())
+    its_stack.enter_context(served(other))
     world.fill["mx2.example.org"] = (folder / "data" / "node.id").read_text().strip()
-    _SECOND.append(stack_of_second)
+    _OTHERS.append(its_stack)
+    states = [one["state"] for one in as_json(run, "node", "list")["nodes"]]
+    assert states == ["active"] * (len(_OTHERS) + 1)
 
 
-def without_second_node(world: World, run: Run, stack: ExitStack) -> None:
+def without_last_node(world: World, run: Run, stack: ExitStack) -> None:
     """It has stopped."""
-    _SECOND.pop().close()
+    _OTHERS.pop().close()
 
 
-_SECOND: list[ExitStack] = []
+_OTHERS: list[ExitStack] = []
 
 
 def lists_of_people(world: World, run: Run, stack: ExitStack) -> None:

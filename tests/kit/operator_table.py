@@ -381,11 +381,11 @@ PAGES: dict[str, Page] = {
         expected={
             "zajil store move-blobs": Expected(says=("moved 0 messages",)),
             "zajil node list": Expected(
-                before=scenes.second_node, says=(r"NODE +HOST", r"(?s) active .* active ")
+                before=scenes.next_node, says=(r"NODE +HOST", r"(?s) active .* active ")
             ),
             "zajil node drain --wait": Expected(says=("is drained: stop its server",)),
             "zajil node forget mx2.example.org": Expected(
-                before=scenes.without_second_node, says=("forgot the node",)
+                before=scenes.without_last_node, says=("forgot the node",)
             ),
         },
     ),

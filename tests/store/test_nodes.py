@@ -48,7 +48,7 @@ from zajil.store.engine.nodes import (
     forget_nodes,
     list_nodes,
 )
-from zajil.store.engine.open import open_store
+from zajil.store.engine.open import Store, open_store
 from zajil.store.engine.standing import Silence
 from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox

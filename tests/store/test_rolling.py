@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +11,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from kit.store import open_test_store, small_store_options
+from kit.store import open_test_store, running, small_store_options
+from zajil.monitor.conditions import AlertKind
+from zajil.monitor.finders import find_unfinished_upgrade
 from zajil.net.system import SystemClock
+from zajil.operations.nodes import tell_unfinished_upgrade
 from zajil.store.engine import migrate
 from zajil.store.engine.errors import CannotUndo, StoreInUse, WrongSchema
 from zajil.store.engine.life import undo_store, upgrade_store
@@ -80,6 +84,17 @@ def tables(url: str, folder: Path) -> tuple[str, str]:
             return str(found), read_floor(conn)
     finally:
         dialect.close()
+
+
+def unfinished(url: str, folder: Path) -> list[AlertKind]:
+    """Return the alerts of an upgrade that is not finished."""
+    store = open_test_store(url, folder, None)
+
+    async def find() -> list[AlertKind]:
+        async with running(store):
+            return [one.kind for one in await find_unfinished_upgrade(store) or ()]
+
+    return asyncio.run(find())
 
 
 def test_each_new_migration_says_its_kind() -> None:
@@ -151,6 +166,8 @@ def test_a_contraction_waits_for_older_nodes(
         assert again is not None
         assert (again.found, again.needed) == (after(1), after(1))
         assert old.node_id in again.waits
+        assert f"upgraded or stopped: {old.node_id} on" in new.read_now(tell_unfinished_upgrade)
+        assert unfinished(postgres_url, data) == []
         # One that is needed at once is refused, with the names of the nodes.
         write(further, 3, "expand")
         with pytest.raises(StoreInUse, match=f"needs schema {after(3)}.*{old.node_id} on "):
@@ -162,9 +179,13 @@ def test_a_contraction_waits_for_older_nodes(
         epoch = new.standing.declare_gone(seen)
         assert epoch is not None
         new.standing.clear(old.node_id, epoch)
+        assert new.read_now(tell_unfinished_upgrade).endswith("run `zajil upgrade run`")
+        assert unfinished(postgres_url, data) == [AlertKind.UPGRADE]
         last = upgrade_store(options, data, clock=clock)
         assert last is not None
         assert (last.found, last.needed, last.waits) == (after(1), after(2), "")
+        assert new.read_now(tell_unfinished_upgrade) == ""
+        assert unfinished(postgres_url, data) == []
         assert tables(postgres_url, data) == (after(2), after(2))
     dialect = make_dialect(options, tmp_path / "old")
     with pytest.raises(WrongSchema, match=f"for schema {after(2)}"):

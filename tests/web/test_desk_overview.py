@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
 import pytest
 
+from kit.nodes import take_over
 from kit.site import Browser, Site, visiting
-from kit.store import NOW_MS
+from kit.store import NOW_MS, open_test_store
+from zajil.store.engine.nodes import drain_nodes
 from zajil.store.engine.open import Store
 from zajil.store.people.login_failures import FailedLogin, count_failures
 from zajil.store.reports.alerts import AlertChange, AlertRow, tell_alerts
@@ -83,6 +86,37 @@ def test_what_needs_an_administrator(sqlite_store: Store) -> None:
             assert "What needs you now" in page
             assert "DNS records have changed: north.test" in page
             assert '<code dir="ltr">zajil dns check north.test</code>' in page
+
+    asyncio.run(scenario())
+
+
+def test_the_nodes_of_the_store(postgres_url: str, tmp_path: Path) -> None:
+    one, two, three = (open_test_store(postgres_url, tmp_path / name) for name in ("1", "2", "3"))
+    two.standing.beat(4, 17)
+    two.write_now(drain_nodes, two.node_id)
+    take_over(two, three.node_id)
+
+    async def scenario() -> None:
+        async with visiting(one) as site:
+            page = (await (await admin_of(site)).get("/admin")).text
+            rows = page[page.index('id="nodes"') :].split("<tr>")[2:]
+            for row, store in zip(rows, (one, two, three), strict=True):
+                assert store.node_id in row
+            words = [re.findall(r'class="state (\w*)">([^<]*)<', row) for row in rows]
+            assert words == [[("good", "active")], [("wait", "being drained")], [("bad", "gone")]]
+            assert ">17</td>" in rows[1]
+            admin = await admin_of(site, **{"accept-language": "ar"})
+            assert "العُقَد" in (await admin.get("/admin")).text
+
+    asyncio.run(scenario())
+    for store in (two, three):
+        store.close_now()
+
+
+def test_one_server_has_no_list_of_nodes(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            assert 'id="nodes"' not in (await (await admin_of(site)).get("/admin")).text
 
     asyncio.run(scenario())
 

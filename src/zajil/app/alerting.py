@@ -21,6 +21,7 @@ from zajil.monitor.finders import (
     find_ill_nodes,
     find_late_mail,
     find_old_backup,
+    find_unfinished_upgrade,
     find_unsigned_domains,
 )
 from zajil.monitor.meters import WORKER_DEATHS
@@ -82,9 +83,11 @@ def _watches(resources: WorkerResources) -> Sequence[AlertWatch]:
     ]
     if store.standing.is_shared:
         find_nodes = functools.partial(find_ill_nodes, store)
-        watches.append(
-            AlertWatch(frozenset({AlertKind.NODE, AlertKind.CLOCK}), find_nodes, LOOK_SECONDS)
-        )
+        find_upgrade = functools.partial(find_unfinished_upgrade, store)
+        watches += [
+            AlertWatch(frozenset({AlertKind.NODE, AlertKind.CLOCK}), find_nodes, LOOK_SECONDS),
+            AlertWatch(frozenset({AlertKind.UPGRADE}), find_upgrade, _HOUR),
+        ]
     if configuration.directory.urls:
         find_directory = functools.partial(find_directory_problem, store, clock)
         watches.append(AlertWatch(frozenset({AlertKind.DIRECTORY}), find_directory, LOOK_SECONDS))

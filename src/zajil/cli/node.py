@@ -44,21 +44,26 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
 
     States: active; draining and drained (`zajil node drain`); stopped; gone: it showed no sign of
     life for some seconds, and others took over its work. CLOCK is the difference between the clock
-    of the node and that of the database.
+    of the node and that of the database. If an upgrade of the store is not finished, a line says
+    what it waits for.
 
     Exit status: 0 all nodes run or were stopped, 1 a node is gone, 2 wrong usage.
     """
-    from zajil.operations.nodes import NO_LIST, show_nodes
+    from zajil.operations.nodes import NO_LIST, show_nodes, tell_unfinished_upgrade
     from zajil.store.engine.nodes import NodeState
 
     with opened_store(context) as store:
         nodes, own = store.read_now(show_nodes), store.node_id
+        upgrade = store.read_now(tell_unfinished_upgrade)
     if as_json:
-        print_json({"nodes": [{**_as_json(one), "own": one.row.node_id == own} for one in nodes]})
+        listed = [{**_as_json(one), "own": one.row.node_id == own} for one in nodes]
+        print_json({"nodes": listed, "upgrade": upgrade})
     elif not nodes:
         print(NO_LIST)
     else:
         print_table(_TITLES, [_cells(one) for one in nodes])
+        if upgrade:
+            print(printable(upgrade))
     if any(one.row.state is NodeState.GONE for one in nodes):
         raise typer.Exit(1)
 

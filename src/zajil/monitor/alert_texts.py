@@ -157,8 +157,8 @@ TEXTS: Mapping[AlertKind, AlertText] = {
     AlertKind.NODE: AlertText(
         mark("A node is gone: {host}"),
         mark("The node {subject} on {host} shows no sign of life. Other nodes took over its work."),
-        mark("Start it again, or remove it from the list of nodes."),
-        "zajil node list",
+        mark("Start it again. If it will not come back, remove it from the list of nodes."),
+        "zajil node forget {subject}",
     ),
     AlertKind.CLOCK: AlertText(
         mark("The clock of a node is wrong: {host}"),
@@ -168,6 +168,15 @@ TEXTS: Mapping[AlertKind, AlertText] = {
         ),
         mark("Have a time service (NTP) set the clocks of all machines."),
         "zajil node list",
+    ),
+    AlertKind.UPGRADE: AlertText(
+        mark("The upgrade of the database is not finished"),
+        mark(
+            "A change of the tables (schema {schema}) waited for servers of an older version. None "
+            "of them is running any more."
+        ),
+        mark("Run the command. The servers work on."),
+        "zajil upgrade run",
     ),
 }
 STILL, OVER = mark("Still: {title}"), mark("Over: {title}")

@@ -49,6 +49,8 @@ class AlertKind(StrEnum):
     """A node shows no sign of life, and others took over its work."""
     CLOCK = "clock"
     """The clock of a node differs from that of the database."""
+    UPGRADE = "upgrade"
+    """A change of the tables waited for older nodes, and nobody has made it since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from zajil.monitor.state import Ending
 from zajil.store.backup.runs import load_run
 from zajil.store.engine.nodes import ALIVE, NodeState, list_nodes
 from zajil.store.engine.open import Store
+from zajil.store.engine.rolling import find_unfinished
 from zajil.store.people.dkim_keys import KeyState, list_dkim_keys
 from zajil.store.people.domains import list_domains
 from zajil.store.queue.queue_counts import late_mail
@@ -128,6 +129,14 @@ async def find_ill_nodes(store: Store) -> Found:
             facts["skew_age"] = abs(row.skew_ms)
             found.append(AlertCondition(AlertKind.CLOCK, row.node_id, facts))
     return found
+
+
+async def find_unfinished_upgrade(store: Store) -> Found:
+    """Find changes of the tables that wait, although no node of an older version runs any more."""
+    left = await store.read(find_unfinished)
+    if left is None or left.waits:
+        return []
+    return [AlertCondition(AlertKind.UPGRADE, "", {"schema": left.needed})]
 
 
 @dataclass(slots=True)

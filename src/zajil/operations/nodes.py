@@ -16,12 +16,13 @@ from zajil.store.engine.nodes import (
     SILENCE_SECONDS,
     NodeRow,
     NodeState,
-    Silence,
     drain_nodes,
     forget_nodes,
     list_nodes,
 )
 from zajil.store.engine.reader import Snapshot
+from zajil.store.engine.rolling import find_unfinished, tell_nodes
+from zajil.store.engine.standing import Silence
 from zajil.store.engine.writer import Transaction
 from zajil.store.queue.queue_counts import count_leases
 from zajil.tracking.audit import NodeDrained, NodeForgotten
@@ -63,6 +64,18 @@ def show_nodes(conn: Snapshot) -> list[ShownNode]:
     """Return all nodes; none with SQLite, where there is only the server of the data folder."""
     leases = count_leases(conn)
     return [ShownNode(row, leases.get(row.node_id, 0)) for row in list_nodes(conn)]
+
+
+def tell_unfinished_upgrade(conn: Snapshot) -> str:
+    """Say in a sentence that an upgrade of the tables is not finished; ``""``: it is."""
+    left = find_unfinished(conn)
+    if left is None:
+        return ""
+    text = f"the upgrade of the store to schema {left.needed} is not finished: "
+    if left.waits:
+        nodes = tell_nodes(left.waits)
+        return f"{text}it waits until these nodes are upgraded or stopped: {nodes}"
+    return f"{text}run `zajil upgrade run`"
 
 
 async def drain_node(context: OperationContext, actor: Actor, name: str | None) -> ShownNode:

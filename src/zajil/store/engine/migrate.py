@@ -133,12 +133,17 @@ def require_known(conn: Connection) -> None:
     Raises:
         WrongSchema: a newer version made some of them.
     """
-    found, needed = str(conn.scalar(_FOUND)), known_schemas()[-1]
+    found, needed = found_schema(conn), known_schemas()[-1]
     if found > needed:
         raise WrongSchema(
             f"the store has schema {found} of a newer version, and this program knows schemas up "
             f"to {needed}: run this on a node of the newer version"
         )
+
+
+def found_schema(conn: Connection) -> str:
+    """Return the number of the last migration of a store of ours."""
+    return str(conn.scalar(_FOUND))
 
 
 def read_schema(conn: Connection, dialect: Dialect) -> Schema:
@@ -147,7 +152,9 @@ def read_schema(conn: Connection, dialect: Dialect) -> Schema:
     if UNFINISHED_TABLE in tables:
         raise NoStore(f"{dialect.place} {_UNFINISHED}")
     if not tables:
-        raise NoStore(f"{dialect.place} holds no tables: {MISSING_ADVICE}")
+        moved = "; `zajil store copy`, with the old configuration, fills it from SQLite"
+        advice = MISSING_ADVICE + (moved if dialect.is_shared else "")
+        raise NoStore(f"{dialect.place} holds no tables: {advice}")
     found = None
     if VERSION_TABLE in tables:
         found = conn.scalar(_FOUND)
@@ -283,7 +290,7 @@ def run_migrations(conn: Connection, *, to: str = "head", back_to: str | None = 
             command.downgrade(config, back_to)
     except CommandError as error:
         raise StoreUnavailable(f"cannot change the tables: {error}") from error
-    reached = str(conn.scalar(_FOUND))
+    reached = found_schema(conn)
     if reached >= _FIRST_WITH_FLOOR:
         older = reversed([one for one in known_schemas() if one <= reached])
         floor = next(one for one in older if not is_expansion(one))

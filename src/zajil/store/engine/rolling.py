@@ -30,6 +30,7 @@ from zajil.store.engine.errors import CannotUndo, StoreInUse
 from zajil.store.engine.migrate import (
     Schema,
     examine,
+    found_schema,
     is_expansion,
     known_schemas,
     least_schema,
@@ -63,6 +64,16 @@ class TableUpgrade:
     """Schema of now; ``found``: nothing was done."""
     waits: tuple[NodeRow, ...]
     """Nodes for whose end or upgrade the rest waits; none: all is done."""
+
+
+@value_class(frozen=True, slots=True)
+class UnfinishedUpgrade:
+    """Contract migrations that have not run yet."""
+
+    needed: str
+    """The last of them."""
+    waits: tuple[NodeRow, ...]
+    """Nodes that it waits for; none: the next start of a server does it, or `zajil upgrade run`."""
 
 
 def upgrade_tables(dialect: Dialect, before: Before, own: NodeId | None) -> TableUpgrade | None:
@@ -136,6 +147,15 @@ def _reach(
                 return reached, tuple(older)
         reached = number
     return reached, ()
+
+
+def find_unfinished(conn: Connection) -> UnfinishedUpgrade | None:
+    """Return what is left of an upgrade that waited for nodes of older versions."""
+    found, needed = found_schema(conn), known_schemas()[-1]
+    if found >= needed:
+        return None
+    older = [row for row in list_nodes(conn) if row.state in ALIVE and row.schema < needed]
+    return UnfinishedUpgrade(needed, tuple(older))
 
 
 def tell_nodes(rows: Sequence[NodeRow]) -> str:

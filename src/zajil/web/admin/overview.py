@@ -13,6 +13,7 @@ from zajil.login.account import Account
 from zajil.monitor.alert_texts import speak
 from zajil.operations.alerts import show_alerts
 from zajil.operations.context import OperationContext
+from zajil.operations.nodes import show_nodes
 from zajil.operations.overview import PERIODS, ServerState, load_machine, load_state
 from zajil.tls.certificate import DAY_MS
 from zajil.tracking.traffic import Figure
@@ -24,7 +25,9 @@ _REFUSED = (Figure.CONNECTIONS_REFUSED, Figure.REFUSED)
 
 
 class Overview:
-    """Charts and figures of a period, the queue, the disk, the certificate, slowed networks."""
+    """Charts and figures of a period, the queue, the disk, the certificate, slowed networks, and
+    the nodes that share the store.
+    """
 
     def __init__(
         self, pages: Pages, operations: OperationContext, configuration: Configuration
@@ -41,7 +44,9 @@ class Overview:
         state = await self._operations.read_late(
             lambda conn: load_state(conn, PERIODS[chosen], now_ms)
         )
-        alerts = await self._operations.read(show_alerts)
+        alerts, nodes = await self._operations.read(
+            lambda conn: (show_alerts(conn), show_nodes(conn))
+        )
         data_dir = self._operations.store.data_dir
         machine = await asyncio.to_thread(load_machine, self._configuration, data_dir)
         certificate = machine.certificate
@@ -57,6 +62,7 @@ class Overview:
             alerts=[
                 (alert, speak(alert.condition, visitor.language, visitor.zone)) for alert in alerts
             ],
+            nodes=nodes,
             periods=list(PERIODS),
             chosen=chosen,
             top=scale_top(max(_values(state, Figure.RECEIVED) + _values(state, Figure.SENT))),
