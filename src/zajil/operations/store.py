@@ -158,8 +158,6 @@ def check_store(
     contents, derived = None, None
     if not options.is_quick and not any(one.kind == "unreadable" for one in found):
         derived = DerivedCheck(store)
-        if options.reads_objects and store.blobs.reads_objects:
-            store.blobs.objects.reads_cache = False
         with stage("reading the messages") as progress:
             contents = check_contents(
                 store, progress, look=derived.look, with_objects=options.reads_objects

@@ -125,7 +125,8 @@ def _restore(store: Store, snapshot: Snapshot, row: Any, place: BlobPlace | None
     """Return why it was not done; ``None``: it was."""
     if place is None:
         return "the backup does not have it"
-    if row.digest is not None and place.digest not in (None, bytes(row.digest).hex()):
+    is_other = row.digest is not None and place.digest not in (None, bytes(row.digest).hex())
+    if is_other or place.size != row.size:
         return "the backup has other bytes"
     try:
         staged = store.blobs.stage_again(BlobId(row.id), row.size, snapshot.read_blob(place))
