@@ -263,7 +263,6 @@ def test_a_move_is_undone(
     def fail(*_arguments: object) -> None:
         raise StoreUnavailable("the network is away")
 
-    monkeypatch.setattr(shard_move, "HEARD_SECONDS", 0.0)
     monkeypatch.setattr(shard_move._Mover, "_copy_rows", fail)
     assert sharded.try_to("account", "move", "dora@y.test", "--to", "north")[0] == 1
     strange = connect(server)
@@ -290,3 +289,5 @@ def test_rights_that_would_be_lost_are_named(sharded: Sharded) -> None:
         assert "emil@y.test" in {one.address_key for one in runner.read(list_moves)}
     status, _, told = sharded.try_to("account", "move", "emil@y.test", "--to", "main")
     assert (status, "a moment ago" in told) == (1, True)
+    status, _, told = sharded.try_to("domain", "remove", "y.test")
+    assert (status, "are in other shards:" in told) == (1, True)

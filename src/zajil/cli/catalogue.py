@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -35,6 +36,24 @@ def put_into_shard(context: typer.Context, domain: str) -> Address | None:
     with open_runner(whole) as runner:
         runner.run(place_domain, domain, shard)
         return None if shard == MAIN_SHARD else runner.read(first_admin)
+
+
+def require_together(context: typer.Context, domain: str) -> None:
+    """Do nothing if all accounts of a domain are in its shard.
+
+    Raises:
+        BadDomain: not a domain name.
+        DomainInUse: some are elsewhere.
+    """
+    whole = read_whole_configuration(context)
+    if not whole.store.shards:
+        return
+    from zajil.core.domain import to_ascii
+    from zajil.operations.run import open_runner
+    from zajil.operations.shards import require_together as require
+
+    with open_runner(whole) as runner:
+        runner.read(partial(require, ascii_name=to_ascii(domain)))
 
 
 def take_out_of_shard(context: typer.Context, ascii_name: str) -> None:

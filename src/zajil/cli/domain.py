@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zajil.cli.catalogue import put_into_shard, take_out_of_shard
+from zajil.cli.catalogue import put_into_shard, require_together, take_out_of_shard
 from zajil.cli.configured import open_operations, opened_store, read_configuration
 from zajil.cli.output import AsJson, Who, print_json, print_table, spell_time
 
@@ -56,6 +56,7 @@ def remove(context: typer.Context, domain: Domain) -> None:
     """
     from zajil.operations.domains import remove_domain
 
+    require_together(context, domain)
     with open_operations(context) as operations:
         name = operations.run(remove_domain, domain)
     take_out_of_shard(context, name)

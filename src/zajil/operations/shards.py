@@ -19,6 +19,7 @@ from zajil.store.engine.life import create_store
 from zajil.store.engine.migrate import load_alembic
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Transaction
+from zajil.store.people.domains import DomainInUse
 from zajil.store.shards.catalogue import (
     NewPlace,
     NewShard,
@@ -35,6 +36,9 @@ from zajil.store.shards.catalogue import (
 )
 from zajil.store.shards.numbers import keep_to_range, read_number, write_number
 from zajil.tracking.audit import PlaceChanged, ShardCreated
+
+_NAMED = 5
+"""Accounts that an error names."""
 
 
 @value_class(frozen=True, slots=True)
@@ -126,6 +130,18 @@ async def place_domain(context: OperationContext, actor: Actor, domain: str, sha
         return ascii_name, [PlaceChanged(*by, None, ascii_name, shard)] if before is None else []
 
     return await context.change(work)
+
+
+def require_together(conn: Snapshot, ascii_name: str) -> None:
+    """Do nothing if all accounts of a domain are in its shard: then it can be removed there.
+
+    Raises:
+        DomainInUse: others are elsewhere; the text names them.
+    """
+    apart = sorted(name for name in load_places(conn).single if name.endswith(f"@{ascii_name}"))
+    if apart:
+        more = "" if len(apart) <= _NAMED else f" and {len(apart) - _NAMED} more"
+        raise DomainInUse(f"accounts are in other shards: {', '.join(apart[:_NAMED])}{more}")
 
 
 async def forget_domain(context: OperationContext, actor: Actor, ascii_name: str) -> None:

@@ -100,6 +100,17 @@ class DomainPages:
             await place_domain(catalogue, actor, name, shard)
         return await add_domain(self._operations, actor, name, None, keys)
 
+    async def _remove(self, actor: Actor, name: str) -> None:
+        if self._place is None:
+            await remove_domain(self._operations, actor, name)
+            return
+        from zajil.operations.shards import forget_domain, require_together
+
+        catalogue = self._place[0]
+        await catalogue.read(lambda conn: require_together(conn, name))
+        await remove_domain(self._operations, actor, name)
+        await forget_domain(catalogue, actor, name)
+
     async def show_one(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show one domain; ``?check=1`` looks its records up, ``&watch=1`` again and again."""
         response = await self._render_one(request, visitor, done=self._notices.read(request))
@@ -135,11 +146,7 @@ class DomainPages:
             case "remove":
                 if value.casefold() not in (name, to_unicode(name)):
                     return Problem("NotConfirmed", name)
-                await remove_domain(context, actor, name)
-                if self._place is not None:
-                    from zajil.operations.shards import forget_domain
-
-                    await forget_domain(self._place[0], actor, name)
+                await self._remove(actor, name)
                 return None
             case _:
                 raise HTTPException(400)
