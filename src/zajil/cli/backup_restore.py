@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,9 @@ from zajil.cli.output import (
     spell_time,
 )
 from zajil.core.errors import NOT_DONE
+
+if TYPE_CHECKING:
+    from zajil.operations.backup import RestoredStore
 
 
 def restore(
@@ -81,21 +84,25 @@ def restore(
         facts = {"held": done.held, "missing": done.missing, **facts_of(done.manifest)}
         print_json({"snapshot": done.name, **facts})
     else:
-        manifest = done.manifest
-        print(f"restored snapshot {done.name}, the server of {spell_time(manifest.taken_ms)}:")
-        print(
-            f"{spell_count(manifest.accounts, 'account')}, "
-            f"{spell_count(manifest.messages, 'message')}, {spell_size(manifest.message_bytes)}"
-        )
-        if done.held:
-            print(
-                "held in the queue, because it may have been sent after the backup: mail to "
-                f"{spell_count(done.held, 'recipient')} (`zajil queue list --state held`)"
-            )
-        for sentence in manifest.left_out:
-            print(printable(f"missing in the backup: {sentence}"))
-        print("next: `zajil store check`, then start the server")
+        _print_restored(done)
     raise typer.Exit(NOT_DONE if done.missing else 0)
+
+
+def _print_restored(done: RestoredStore) -> None:
+    manifest = done.manifest
+    print(f"restored snapshot {done.name}, the server of {spell_time(manifest.taken_ms)}:")
+    print(
+        f"{spell_count(manifest.accounts, 'account')}, "
+        f"{spell_count(manifest.messages, 'message')}, {spell_size(manifest.message_bytes)}"
+    )
+    if done.held:
+        print(
+            "held in the queue, because it may have been sent after the backup: mail to "
+            f"{spell_count(done.held, 'recipient')} (`zajil queue list --state held`)"
+        )
+    for sentence in manifest.left_out:
+        print(printable(f"missing in the backup: {sentence}"))
+    print("next: `zajil store check`, then start the server")
 
 
 def files(

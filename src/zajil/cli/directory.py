@@ -22,6 +22,7 @@ from zajil.core.errors import NOT_DONE
 if TYPE_CHECKING:
     from zajil.config.options_directory import DirectoryOptions
     from zajil.login.directory.ldap import DirectoryPeople
+    from zajil.operations.directory_sync import SyncOutcome
 
 directory_app = typer.Typer(
     name="directory", help="People of an LDAP directory as accounts.", no_args_is_help=True
@@ -171,7 +172,11 @@ def sync(
                 "left_out": [{"who": who, "reason": reason} for who, reason in outcome.problems],
             }
         )
-        return
+    else:
+        _print_outcome(outcome, dry_run)
+
+
+def _print_outcome(outcome: SyncOutcome, dry_run: bool) -> None:
     for verb, people in (
         ("created", outcome.created),
         ("changed", outcome.changed),

@@ -89,35 +89,37 @@ def check(
         options = StoreCheckOptions(repairs=repair, is_quick=quick, reads_objects=contents)
         stage = partial(progress_bar, quiet=as_json)
         report = check_store(store, configuration, SystemClock(), options, stage)
-    left = report.left
-    mended = [one for one in report.found if one not in left]
     if as_json:
-        findings = [asdict(one) for one in left]
-        print_json(
-            {
-                **facts,
-                "ok": not left,
-                "messages_read": report.messages,
-                "only_sizes": report.only_sizes,
-                "without_digest": report.undigested,
-                "unused_objects": report.unused_objects,
-                "findings": findings,
-                "repaired": [asdict(m) for m in mended],
-            }
-        )
+        print_json({**facts, **_report_to_dict(report)})
     else:
         for name, value in facts.items():
             print(f"{name.replace('_', ' '):<16}{value}")
-        for one in mended:
-            print(printable(f"repaired: {one.what}: {one.reason}"))
-        for one in left:
-            print(printable(f"{one.what}: {one.reason} ({one.kind}); {one.advice}"))
-        print(_what_was_read(report))
-        if report.unused_objects:
-            count = spell_count(report.unused_objects, "object")
-            print(f"{count} of deleted messages, which the server will delete")
-        print(_verdict({one.kind for one in left}))
-    raise typer.Exit(NOT_DONE if left else 0)
+        _print_report(report)
+    raise typer.Exit(NOT_DONE if report.left else 0)
+
+
+def _report_to_dict(report: CheckReport) -> dict[str, object]:
+    return {
+        "ok": not report.left,
+        "messages_read": report.messages,
+        "only_sizes": report.only_sizes,
+        "without_digest": report.undigested,
+        "unused_objects": report.unused_objects,
+        "findings": [asdict(one) for one in report.left],
+        "repaired": [asdict(one) for one in report.repaired],
+    }
+
+
+def _print_report(report: CheckReport) -> None:
+    for one in report.repaired:
+        print(printable(f"repaired: {one.what}: {one.reason}"))
+    for one in report.left:
+        print(printable(f"{one.what}: {one.reason} ({one.kind}); {one.advice}"))
+    print(_what_was_read(report))
+    if report.unused_objects:
+        count = spell_count(report.unused_objects, "object")
+        print(f"{count} of deleted messages, which the server will delete")
+    print(_verdict({one.kind for one in report.left}))
 
 
 def _what_was_read(report: CheckReport) -> str:

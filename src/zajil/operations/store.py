@@ -78,6 +78,11 @@ class CheckReport:
     """Objects in S3 and files that belong to no message and will be deleted; ``None``: it is not
     known."""
 
+    @property
+    def repaired(self) -> list[Damage]:
+        """What was found and is repaired."""
+        return [one for one in self.found if one not in self.left]
+
 
 @value_class(frozen=True, slots=True)
 class LastCheck:
