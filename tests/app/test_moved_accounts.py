@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from kit.store import NOW_MS, make_account, open_test_store, running
-from zajil.app.moved_accounts import LET_GO_MS, forget_gone, let_moved_go
+from zajil.app.sharded import LET_GO_MS, WorkerShards
 from zajil.core.address import parse_address
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import get_account
@@ -21,6 +21,10 @@ from zajil.store.shards.catalogue import (
     set_places,
 )
 from zajil.store.shards.moves import Move, MoveStep, list_moves, put_move
+
+
+def shards_of(**resources: Any) -> WorkerShards:
+    return WorkerShards(cast("Any", None), resources)
 
 
 def test_the_old_account_stays_for_ten_minutes(store: Store) -> None:
@@ -42,14 +46,8 @@ def test_the_old_account_stays_for_ten_minutes(store: Store) -> None:
     store.write_now(put_move, move)
 
     async def look(now_ms: int) -> tuple[bool, int]:
-        resources: dict[str, Any] = {}
-        main = SimpleNamespace(
-            store=store,
-            shards=SimpleNamespace(resources=resources),
-            clock=SimpleNamespace(now_ms=lambda: now_ms),
-        )
-        resources["main"] = main
-        await let_moved_go(cast("Any", main))
+        main = SimpleNamespace(store=store, clock=SimpleNamespace(now_ms=lambda: now_ms))
+        await shards_of(main=main).let_moved_go()
         account = await store.read(lambda conn: get_account(conn, who.account_id))
         found = await store.read(lambda conn: find_alias(conn, alias))
         assert found is not None
@@ -72,10 +70,9 @@ def test_names_of_accounts_that_were_removed_are_free_again(tmp_path: Path) -> N
     make_account(north, "amal@south.test")
 
     async def look() -> dict[str, str]:
-        resources: dict[str, Any] = {"north": SimpleNamespace(store=north)}
-        first = SimpleNamespace(store=main, shards=SimpleNamespace(resources=resources))
+        both = {"main": SimpleNamespace(store=main), "north": SimpleNamespace(store=north)}
         async with running(main), running(north):
-            await forget_gone(cast("Any", first))
+            await shards_of(**both).forget_gone()
             return (await main.read(load_places)).single
 
     assert asyncio.run(look()) == {"amal": "north", "amal@south.test": "north"}

@@ -24,10 +24,10 @@ from zajil.store.backup.create import create_snapshot
 from zajil.store.backup.restore import restore_store
 from zajil.store.backup.s3 import S3Target
 from zajil.store.backup.seal import BackupSeal
-from zajil.store.blobs.garbage import GARBAGE_AGE_MS, collect_garbage, sweep_objects
+from zajil.store.blobs.garbage import GARBAGE_AGE_MS, collect_garbage
 from zajil.store.blobs.holdings import find_wrong_objects
-from zajil.store.blobs.mark import ForeignPlace, require_mark
 from zajil.store.blobs.moving import count_places, move_blobs
+from zajil.store.blobs.prefix import ForeignPlace, require_mark, sweep_objects
 from zajil.store.engine.open import ORPHAN_AGE_MS, Store
 from zajil.store.mail.intake import write_intakes
 

@@ -26,8 +26,7 @@ from zajil.net.admission import Admission
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.listener import bind
 from zajil.net.system import SystemClock
-from zajil.read.imap.service import ImapLimits, imap_service
-from zajil.read.imap.services import ImapServices
+from zajil.read.imap.service import ImapLimits, ImapServices, imap_service
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import NewAccount, create_account
 from zajil.store.people.directory import look_up

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from kit.clock import FakeClock
 from kit.store import NOW_MS, make_account, make_intake, open_test_store, running
 from zajil.config.options_monitor import AlertOptions
-from zajil.monitor.conditions import DAY_MS, AlertCondition, AlertKind
+from zajil.monitor.conditions import DAY_MS, AlertCondition, AlertKind, Ending
 from zajil.monitor.finders import (
     WorkerWatch,
     find_ending_certificates,
@@ -20,7 +20,6 @@ from zajil.monitor.finders import (
     find_late_mail,
     find_unsigned_domains,
 )
-from zajil.monitor.state import Ending
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import StagedBlob
 from zajil.store.mail.intake import write_intakes

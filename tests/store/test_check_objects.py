@@ -22,7 +22,7 @@ from zajil.net.system import SystemClock
 from zajil.operations.s3_findings import s3_findings
 from zajil.operations.store import CheckReport, StoreCheckOptions, check_store
 from zajil.store.blobs.location import parse_location
-from zajil.store.blobs.mark import require_mark
+from zajil.store.blobs.prefix import require_mark
 from zajil.store.blobs.used_keys import require_keys
 from zajil.store.engine.open import ORPHAN_AGE_MS, Store
 from zajil.store.mail.blobs import StagedBlob

@@ -29,8 +29,8 @@ from zajil.monitor.finders import find_ill_nodes
 from zajil.net.system import SystemClock
 from zajil.operations.blob_moves import OthersRun, move_large_messages
 from zajil.store.blobs.keys import key_id
-from zajil.store.blobs.mark import NewMark, remember_mark
 from zajil.store.blobs.moving import move_blobs
+from zajil.store.blobs.prefix import NewMark, remember_mark
 from zajil.store.blobs.used_keys import load_used_keys, record_key, require_keys
 from zajil.store.engine import life
 from zajil.store.engine.chores import NOBODY, ChoreTake, load_chores, take_chores

@@ -16,14 +16,9 @@ from sqlalchemy.engine import Connection
 from kit.s3 import FaultyProxy, S3Server, moto_server
 from kit.store import make_account, make_intake, open_test_store, running
 from zajil.core.ids import BlobId
-from zajil.store.blobs.garbage import (
-    GARBAGE_AGE_MS,
-    collect_garbage,
-    count_garbage,
-    sweep_objects,
-)
+from zajil.store.blobs.garbage import GARBAGE_AGE_MS, collect_garbage, count_garbage
 from zajil.store.blobs.gate import REST_SECONDS
-from zajil.store.blobs.mark import ForeignPlace
+from zajil.store.blobs.prefix import ForeignPlace, sweep_objects
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import ORPHAN_AGE_MS, Store
 from zajil.store.mail.blob_rows import release_blobs, write_blobs

@@ -9,8 +9,6 @@ from contextlib import suppress
 from zajil.app.chores import Chore
 from zajil.app.resources import WorkerResources
 from zajil.certificates.listing import list_all
-from zajil.certificates.order import Orders
-from zajil.certificates.upkeep import CertificateUpkeep
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock
 from zajil.net.logger import get_logger
@@ -90,6 +88,10 @@ class StoredCertificates:
 
 def certificate_chore(resources: WorkerResources, tls: TlsKeeper) -> Chore:
     """Return the background task that obtains and renews certificates."""
+    # Imported here, because servers with certificates in files need none of it.
+    from zajil.certificates.order import Orders
+    from zajil.certificates.upkeep import CertificateUpkeep
+
     configuration, clock = resources.configuration, resources.clock
     # An answer from before the record was written would be worth nothing.
     anew = Resolver(configuration.dns.model_copy(update={"cache_size": 0}), clock, resources.random)

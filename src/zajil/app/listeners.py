@@ -14,7 +14,6 @@ from zajil.app.resources import WorkerResources
 from zajil.config.options import LimitOptions
 from zajil.config.options_users import SubmitOptions
 from zajil.core.service import Service
-from zajil.deliver.handover import Handover
 from zajil.login.service import LoginService
 from zajil.net.admission import Admission
 from zajil.net.floods import FloodCounter
@@ -24,16 +23,15 @@ from zajil.net.log import trace_to_log
 from zajil.net.peer import Networks, Peer
 from zajil.net.smtp_service import MakeSession, SmtpLimits
 from zajil.net.smtp_service import smtp_service as make_smtp_service
-from zajil.read.imap.service import ImapLimits
+from zajil.read.imap.service import ImapLimits, ImapServices
 from zajil.read.imap.service import imap_service as make_imap_service
-from zajil.read.imap.services import ImapServices
 from zajil.read.pop3.locks import MaildropLocks
 from zajil.read.pop3.service import Pop3Limits
 from zajil.read.pop3.service import pop3_service as make_pop3_service
 from zajil.read.pop3.session import Pop3Services
 from zajil.receive.lmtp_session import LmtpSession
 from zajil.receive.patience import KnownPeers, SlowAnswers
-from zajil.receive.session import SmtpSession, refusal_of
+from zajil.receive.session import SmtpSession
 from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, record_events
@@ -171,32 +169,17 @@ def _others(resources: WorkerResources) -> Mapping[str, WorkerResources]:
 def acceptance_context(resources: WorkerResources, name: Service) -> AcceptanceContext:
     """Make what all mails of a service share, in each shard; gives that of this one."""
     if resources.shards is None:
-        return _own_context(resources, name, None)
+        return own_context(resources, name, None)
     shards = ShardContexts(resources.shards.homes.of)
     for shard, one in resources.shards.resources.items():
-        shards.contexts[shard] = _own_context(one, name, shards)
+        shards.contexts[shard] = own_context(one, name, shards)
     return shards.contexts[resources.shard]
 
 
-def make_handover(resources: WorkerResources) -> Handover | None:
-    """Return what brings mail to other shards; ``None``: there are none."""
-    if resources.shards is None:
-        return None
-    judging = {
-        shard: replace(_own_context(one, Service.LMTP, None), note_result=None)
-        for shard, one in resources.shards.resources.items()
-    }
-    # What our own users wrote was judged, signed and counted when they handed it in.
-    trusting = {
-        shard: replace(context, policy=replace(context.policy, is_incoming=False))
-        for shard, context in judging.items()
-    }
-    return Handover(resources.shards.homes.of, judging, trusting, refusal_of)
-
-
-def _own_context(
+def own_context(
     resources: WorkerResources, name: Service, shards: ShardContexts | None
 ) -> AcceptanceContext:
+    """Make what all mails of a service share in one shard; ``shards``: that of all of them."""
     configuration = resources.configuration
     return AcceptanceContext(
         shards=shards,

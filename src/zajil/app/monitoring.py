@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from zajil.app.certificates import read_all_facts
 from zajil.app.resources import WorkerResources
 from zajil.dns.flow import Answer
 from zajil.monitor import meters
-from zajil.monitor.health import Health
-from zajil.monitor.http import MonitorServer
+from zajil.monitor.conditions import Ending
 from zajil.monitor.meter_table import MeterRow
-from zajil.monitor.scrape import write_metrics
-from zajil.monitor.state import Ending, StateReader
-from zajil.monitor.tracing import Tracer
 from zajil.resolver.client import Resolver
 from zajil.store.engine.errors import StoreFull, StoreUnavailable
 from zajil.store.engine.open import Store
+
+if TYPE_CHECKING:
+    from zajil.monitor.http import MonitorServer
+    from zajil.monitor.tracing import Tracer
 
 
 def watch(row: MeterRow, store: Store, resolver: Resolver) -> None:
@@ -46,6 +47,8 @@ def begin_tracing(resources: WorkerResources) -> Tracer | None:
     configuration = resources.configuration
     if configuration.tracing.endpoint is None:
         return None
+    from zajil.monitor.tracing import Tracer
+
     add = None if resources.meters is None else resources.meters.counter(meters.SPANS)
 
     def count(result: str, number: int) -> None:
@@ -73,6 +76,12 @@ def note_success(resources: WorkerResources, chore: str) -> Callable[[], Awaitab
 
 def monitor_server(resources: WorkerResources) -> MonitorServer:
     """Make what answers on ``listen.metrics``."""
+    # Imported here, because most servers have no such listener.
+    from zajil.monitor.health import Health
+    from zajil.monitor.http import MonitorServer
+    from zajil.monitor.scrape import write_metrics
+    from zajil.monitor.state import StateReader
+
     store, clock = resources.store, resources.clock
     states = StateReader(
         store=store,

@@ -32,7 +32,7 @@ class NodeKeeper:
     """One worker's part in it; ``run`` begins.
 
     Args:
-        store: is open.
+        store: is open, and may have other nodes.
         is_first: it is the worker that beats.
         workers: how many the node has.
         sessions: counts those of the node.
@@ -67,9 +67,7 @@ class NodeKeeper:
         self._thread: ThreadPoolExecutor | None = None
 
     async def run(self) -> None:
-        """Beat and look until cancelled; with SQLite there is nothing to do."""
-        if not self._standing.is_shared:
-            await asyncio.Event().wait()
+        """Beat and look until cancelled."""
         loop = asyncio.get_running_loop()
         is_over = asyncio.Event()
 

@@ -29,7 +29,7 @@ from zajil.store.engine.open import Store
 from zajil.tls.keeper import TlsKeeper
 
 if TYPE_CHECKING:
-    from zajil.app.shards import WorkerShards
+    from zajil.app.sharded import WorkerShards
 
 METRICS = "metrics"
 """The listener for programs that watch the server: ``listen.metrics``."""

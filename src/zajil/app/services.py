@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 from zajil.app.certificates import StoredCertificates, watch_ends, watch_own_files
 from zajil.app.chores import ChoreRunner
 from zajil.app.directory import person_passwords
-from zajil.app.listeners import imap_service, make_handover, pop3_service, smtp_service
+from zajil.app.listeners import imap_service, pop3_service, smtp_service
 from zajil.app.monitoring import monitor_server
 from zajil.app.resources import ACCOUNTS, METRICS, WorkerResources
 from zajil.app.sts_policies import sts_policies
@@ -20,7 +19,6 @@ from zajil.app.web_listeners import web_servers
 from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, SMTP_SERVICES
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
-from zajil.login.sharded import ShardedLogin
 from zajil.login.tokens import TokenJudge
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionLimits
@@ -116,7 +114,7 @@ def _work_on_store(parts: Parts, resources: WorkerResources) -> None:
 
 
 def _deliverer(resources: WorkerResources) -> Deliverer:
-    configuration = resources.configuration
+    configuration, shards = resources.configuration, resources.shards
     return Deliverer(
         resources.store,
         resources.resolver,
@@ -131,19 +129,15 @@ def _deliverer(resources: WorkerResources) -> Deliverer:
         smarthost=configuration.smarthost,
         policies=sts_policies(resources),
         note_tls=None if resources.tls_counts is None else resources.tls_counts.note,
-        handover=make_handover(resources),
+        hand_over=None if shards is None else shards.make_handover().leaves_some,
     )
 
 
 def _login_service(resources: WorkerResources) -> LoginService:
     """Make the one log-in service of all protocols, in front of those of all shards."""
-    shards = resources.shards
-    if shards is None:
+    if resources.shards is None:
         return _own_login(resources, LoginService)
-    for name, other in shards.others.items():
-        shards.logins[name] = _own_login(other, LoginService)
-    front = functools.partial(ShardedLogin, others=shards.logins, home_of=shards.homes.of_login)
-    return _own_login(resources, front)
+    return resources.shards.make_login(_own_login)
 
 
 def _own_login(resources: WorkerResources, make: Callable[..., LoginService]) -> LoginService:

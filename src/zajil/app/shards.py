@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from zajil.config.options import Configuration
@@ -12,49 +11,16 @@ from zajil.config.shards import configuration_of, shard_names
 from zajil.core.clock import Clock, Random
 from zajil.core.errors import Unavailable
 from zajil.core.value_class import value_class
-from zajil.keys.keyring import Keyring
-from zajil.keys.sharded import ShardedKeyring
-from zajil.login.service import LoginService
-from zajil.net.logger import get_logger
 from zajil.store.blobs.used_keys import note_key
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import ServerLock, claim_folder, make_folder
 from zajil.store.engine.life import Prepared, leave_store, prepare_store
 from zajil.store.engine.open import Store, open_store
 from zajil.store.mail.caps import make_caps
-from zajil.store.people.domains import list_domains
-from zajil.store.shards.catalogue import list_shards, load_places, used_shards
-from zajil.store.shards.homes import Homes
-from zajil.store.shards.numbers import WrongShard, keep_to_range
+from zajil.store.shards.catalogue import used_shards
 
 if TYPE_CHECKING:
-    from zajil.app.resources import WorkerResources
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerShards:
-    """What a worker has of several shards; there is none where there is only one store."""
-
-    homes: Homes
-    resources: dict[str, WorkerResources] = field(default_factory=dict)
-    """By name, the main shard first."""
-    logins: dict[str, LoginService] = field(default_factory=dict)
-    """Of the shards besides the main one."""
-    keyrings: dict[str, ShardedKeyring] = field(default_factory=dict)
-
-    @property
-    def others(self) -> dict[str, WorkerResources]:
-        """The shards besides the main one."""
-        return {name: one for name, one in self.resources.items() if name != MAIN_SHARD}
-
-
-def make_keyring(store: Store, shard: str, shards: WorkerShards | None) -> Keyring:
-    """Make the keyring of one shard."""
-    if shards is None:
-        return Keyring(store)
-    made = ShardedKeyring(store, shard, shards.keyrings, shards.homes.of_domain)
-    shards.keyrings[shard] = made
-    return made
+    from zajil.app.sharded import WorkerShards
 
 
 def open_stores(
@@ -110,16 +76,9 @@ async def load_directories(stores: dict[str, Store], hostname: str) -> WorkerSha
     if len(stores) == 1:
         await main.directory.load()
         return None
-    homes = Homes(main, hostname, stores.keys())
-    await homes.load()
-    for name, store in stores.items():
-        store.directory.is_here = _is_in(homes, name)
-        await store.directory.load()
-    return WorkerShards(homes)
+    from zajil.app.sharded import load_shards
 
-
-def _is_in(homes: Homes, shard: str) -> Callable[..., bool]:
-    return lambda who: homes.of(who) == shard
+    return await load_shards(stores, hostname)
 
 
 @value_class(frozen=True, slots=True)
@@ -208,34 +167,11 @@ def _check_shards(configuration: Configuration, clock: Clock) -> None:
             raise ShardNotConfigured(
                 f"domains are in the shard {missing[0]}, which store.shards does not name"
             )
-        if len(stores) == 1:
-            return
-        _tell_of_strays(stores)
-        rows = stores[MAIN_SHARD].read_now(list_shards)
-        numbers = {MAIN_SHARD: 0} | {row.name: row.number for row in rows}
-        for name, store in stores.items():
-            if name not in numbers:
-                raise ShardNotCreated(
-                    f"the shard {name} does not exist; run `zajil shard create {name}`"
-                )
-            try:
-                store.write_now(keep_to_range, numbers[name])
-            except WrongShard as error:
-                raise WrongShard(f"store.shards.{name}: {error}") from None
+        if len(stores) > 1:
+            # Imported here, before the fork: a server with one store needs nothing of it.
+            from zajil.app.sharded import check_numbers
+
+            check_numbers(stores)
     finally:
         for store in stores.values():
             store.close_now()
-
-
-def _tell_of_strays(stores: dict[str, Store]) -> None:
-    """Warn of domains that the catalogue does not name: it was restored, and is older than they."""
-    places = stores[MAIN_SHARD].read_now(load_places).domains
-    for name, store in stores.items():
-        for row in store.read_now(list_domains):
-            if places.get(row.ascii_name) != name:
-                get_logger().warning(
-                    "the catalogue has a domain in another shard, or in none: its mail is refused",
-                    domain=row.ascii_name,
-                    database=name,
-                    catalogue=places.get(row.ascii_name) or "-",
-                )

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from zajil.app.certificates import make_keeper
@@ -158,10 +159,28 @@ def make_shared(
         )
         if wanted[Service.WEB] or wanted[Service.HTTPS]:
             load_languages()
+        _import_ahead(configuration)
     except BaseException:
         permanent.listeners.drop(bound)
         raise
     return shared
+
+
+def _import_ahead(configuration: Configuration) -> None:
+    """Import what only some configurations need, before the fork: so the workers share it.
+
+    What shards and messages in S3 need is imported when their stores are prepared.
+    """
+    needed = {
+        "zajil.accept.echo": bool(configuration.mail.echo_accounts),
+        "zajil.app.nodes": configuration.store.url != "sqlite",
+        "zajil.certificates.upkeep": configuration.acme.directory is not None,
+        "zajil.monitor.http": bool(configuration.listen.metrics),
+        "zajil.monitor.state": bool(configuration.listen.metrics),
+    }
+    for name, is_needed in needed.items():
+        if is_needed:
+            import_module(name)
 
 
 def wanted_addresses(configuration: Configuration) -> dict[str, Sequence[str]]:

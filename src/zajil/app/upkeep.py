@@ -10,7 +10,6 @@ import functools
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from zajil.accept.echo import ECHO_SECONDS, EchoAccounts
 from zajil.accept.held_notice import notify_of_held_accounts
 from zajil.accept.quota_notice import notify_of_full_mailboxes
 from zajil.app.alerting import LOOK_SECONDS, alert_keeper
@@ -19,7 +18,6 @@ from zajil.app.certificates import certificate_chore
 from zajil.app.chores import Chore, repeated
 from zajil.app.directory import mirror_directory
 from zajil.app.monitoring import note_success
-from zajil.app.moved_accounts import forget_gone, let_moved_go
 from zajil.app.resources import WorkerResources, guarded_fetcher, own_mailer
 from zajil.app.sts_policies import sts_policies
 from zajil.check.learned.greylist import prune_greylist
@@ -37,7 +35,7 @@ from zajil.reports.dmarc.sending import DmarcReports
 from zajil.reports.kind import ReportKind
 from zajil.reports.sending import ReportSender
 from zajil.reports.tls.sending import TlsReports
-from zajil.store.blobs.garbage import collect_garbage, sweep_objects
+from zajil.store.blobs.garbage import collect_garbage
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.deleted import PORTION, MakeRoom, make_room, purge_old
@@ -133,7 +131,8 @@ def _sweeps(resources: WorkerResources) -> Sequence[Chore]:
 def _care_of_shards(resources: WorkerResources) -> Sequence[Chore]:
     if resources.shards is None or resources.shard != MAIN_SHARD:
         return []
-    steps = [functools.partial(step, resources) for step in (let_moved_go, forget_gone)]
+    shards = resources.shards
+    steps = (shards.let_moved_go, shards.forget_gone)
     return [_every(resources, "moved accounts", _MINUTE, *steps)]
 
 
@@ -147,6 +146,9 @@ def _every(
 
 
 def _echo_chore(resources: WorkerResources) -> Chore:
+    # Imported here, because few servers have such accounts.
+    from zajil.accept.echo import ECHO_SECONDS, EchoAccounts
+
     configuration = resources.configuration
     accounts, hostname = configuration.mail.echo_accounts, configuration.server.hostname
     echo = EchoAccounts(own_mailer(resources), accounts, hostname)
@@ -232,6 +234,8 @@ async def _collect_garbage(resources: WorkerResources) -> None:
 
 async def _sweep(resources: WorkerResources) -> None:
     """Find objects in S3 that crashes left."""
+    from zajil.store.blobs.prefix import sweep_objects  # imported before the fork, where it is used
+
     await sweep_objects(resources.store, resources.clock.now_ms())
 
 

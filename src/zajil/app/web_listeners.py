@@ -22,7 +22,6 @@ from zajil.operations.mail_servers import find_servers
 from zajil.store.engine.open import Store
 from zajil.store.people.certificates import find_challenge
 from zajil.web.app import make_web
-from zajil.web.by_shard import ByShard
 from zajil.web.own_names import OwnNames
 from zajil.web.plain_http import FindChallenge, PlainHttp
 from zajil.web.server import ConnectionRules, WebServer
@@ -66,7 +65,7 @@ def _make_pages(resources: WorkerResources, services: WebServices) -> ASGIApp:
     }
     for name, other in shards.others.items():
         made[name] = functools.partial(_make_other, other, shards.logins[name])
-    return ByShard(made, services.options.cookie_name)
+    return shards.make_pages(made, services.options.cookie_name)
 
 
 def _make_other(resources: WorkerResources, login: LoginService) -> ASGIApp:

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from zajil.net.logger import get_logger
 
@@ -21,11 +22,10 @@ except ImportError:
 
 from zajil.app.listeners import record_floods
 from zajil.app.monitoring import begin_tracing, watch
-from zajil.app.nodes import NodeKeeper
 from zajil.app.reload import take_over
 from zajil.app.resources import METRICS, WorkerResources
 from zajil.app.services import Parts, make_parts
-from zajil.app.shards import WorkerShards, load_directories, make_keyring, open_stores
+from zajil.app.shards import load_directories, open_stores
 from zajil.app.shared import Shared
 from zajil.app.traffic import TrafficCounter
 from zajil.check.learned.learned_checks import LearnedChecks
@@ -34,11 +34,11 @@ from zajil.config.load import BadConfiguration
 from zajil.config.options_shards import MAIN_SHARD
 from zajil.config.shards import configuration_of
 from zajil.core.clock import Clock, Random
+from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
 from zajil.monitor.counting import EventCounter
 from zajil.monitor.meter_table import MeterRow
 from zajil.monitor.meters import START
-from zajil.monitor.tracing import Tracer
 from zajil.net.acceptor import refuse_connections
 from zajil.net.floods import RefusalBudget
 from zajil.net.generation import STOP_SERVER, WorkerPlace, WorkerState
@@ -54,6 +54,11 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch
 from zajil.store.reports.intervals import count_intervals
 from zajil.tls.context import BadCertificate
+
+if TYPE_CHECKING:
+    from zajil.app.nodes import NodeKeeper
+    from zajil.app.sharded import WorkerShards
+    from zajil.monitor.tracing import Tracer
 
 _COLLECT_AFTER = (700, 10, 10)
 """Python's defaults; the command line sets another for the time of its imports."""
@@ -176,7 +181,8 @@ class Worker:
         counters = {name: TrafficCounter(store, self.clock) for name, store in stores.items()}
         for name, store in stores.items():
             store.observe(functools.partial(self._observe, counters[name]))
-        keepers = [asyncio.create_task(self._node_keeper(store).run()) for store in stores.values()]
+        shared = [store for store in stores.values() if store.standing.is_shared]
+        keepers = [asyncio.create_task(self._node_keeper(store).run()) for store in shared]
         shards = await load_directories(stores, self.configuration.server.hostname)
         resolver = Resolver(self.configuration.dns, self.clock, self.random)
         every = {
@@ -254,6 +260,8 @@ class Worker:
         os._exit(1)
 
     def _node_keeper(self, store: Store) -> NodeKeeper:
+        from zajil.app.nodes import NodeKeeper
+
         shared = self.shared
         return NodeKeeper(
             store,
@@ -344,7 +352,10 @@ class Worker:
         count = functools.partial(store.write_later, count_intervals)
         meters = self._begin_to_count(store, resolver, shard)
         options = () if shard == MAIN_SHARD else ("--shard", shard)
-        keyring = make_keyring(store, shard, shards) if configuration.keys.sign else None
+        signer = None
+        if configuration.keys.sign:
+            keyring = Keyring(store) if shards is None else shards.make_keyring(store, shard)
+            signer = Signer(keyring, self.clock)
         return WorkerResources(
             configuration=configuration,
             shard=shard,
@@ -367,7 +378,7 @@ class Worker:
                 store.directory.is_ours,
                 LearnedChecks(store, configuration.check, self.clock),
             ),
-            signer=None if keyring is None else Signer(keyring, self.clock),
+            signer=signer,
             dmarc_counts=DmarcCounts(count, dmarc_interval_ms) if dmarc_interval_ms else None,
             tls_counts=TlsCounts(count, TLS_INTERVAL_MS) if sends_tls_reports else None,
             clock=self.clock,

@@ -28,7 +28,7 @@ from zajil.cli.output import (
 from zajil.core.errors import NOT_DONE
 
 if TYPE_CHECKING:
-    from zajil.operations.backup import RestoredStore
+    from zajil.store.backup.restore import RestoredStore
 
 
 def restore(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import traceback
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +25,6 @@ from zajil.core.ids import BlobId
 from zajil.deliver.attempt import Attempt, DeliveryContext
 from zajil.deliver.bounce import Bouncer
 from zajil.deliver.connections import Connections
-from zajil.deliver.handover import Handover
 from zajil.deliver.local import choose_waiting_mailboxes
 from zajil.deliver.outgoing_mail import (
     AttemptOutcome,
@@ -85,8 +84,8 @@ class Deliverer:
 
     Its leases name the node and ``worker``, the slot of the worker: the next one in the slot frees
     what it had leased. ``tls`` verifies certificates (``None``: no TLS at all), ``random`` makes
-    schedules, ids and jitter, ``signer`` signs DSNs (``None``: nothing is signed), ``handover``
-    knows the other shards (``None``: there are none).
+    schedules, ids and jitter, ``signer`` signs DSNs (``None``: nothing is signed), ``hand_over``
+    brings mail to other shards, as ``Handover.leaves_some`` (``None``: there are none).
     """
 
     def __init__(
@@ -104,9 +103,9 @@ class Deliverer:
         smarthost: SmarthostOptions = _NO_SMARTHOST,
         policies: StsPolicies | None = None,
         note_tls: NoteTlsSession | None = None,
-        handover: Handover | None = None,
+        hand_over: Callable[[Attempt], Awaitable[bool]] | None = None,
     ) -> None:
-        self._store, self._queue, self._handover = store, queue, handover
+        self._store, self._queue, self._hand_over = store, queue, hand_over
         self._clock, self._random = clock, random
         # The slash ends it: leases are freed by prefix, and worker 1 is not worker 12.
         self._owner = f"{store.node_id}/{worker}/"
@@ -367,7 +366,7 @@ class Deliverer:
     async def _attempt(self, attempt: Attempt) -> None:
         try:
             if attempt.outgoing.next_hop:
-                if self._handover is None or await self._handover.leaves_some(attempt):
+                if self._hand_over is None or await self._hand_over(attempt):
                     await attempt.run()
             else:
                 pending = [one for one in attempt.outgoing.recipients if one not in attempt.results]

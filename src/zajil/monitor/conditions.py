@@ -54,6 +54,16 @@ class AlertKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """A certificate of this server."""
+
+    name: str
+    """Its first DNS name."""
+    not_before_ms: int
+    not_after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class AlertCondition:
     """Something that is not as it should be."""
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from zajil.config.options_backup import BackupOptions
 from zajil.config.options_monitor import AlertOptions
 from zajil.core.clock import Clock
-from zajil.monitor.conditions import DAY_MS, AlertCondition, AlertKind, Fact
-from zajil.monitor.state import Ending
+from zajil.monitor.conditions import DAY_MS, AlertCondition, AlertKind, Ending, Fact
 from zajil.store.backup.runs import load_run
 from zajil.store.engine.nodes import ALIVE, NodeState, list_nodes
 from zajil.store.engine.open import Store

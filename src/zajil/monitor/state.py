@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from zajil.core.clock import Clock
 from zajil.monitor import meters
-from zajil.monitor.conditions import AlertKind
+from zajil.monitor.conditions import AlertKind, Ending
 from zajil.monitor.meter_table import Labels
 from zajil.monitor.meters import Meter
 from zajil.net.limits import SessionTable
@@ -30,16 +30,6 @@ _KEPT_SECONDS = 5.0
 """How long an answer is given again: several who ask cost the store no more than one."""
 _STORE_SECONDS = 8.0
 """How long the store may take; Prometheus waits for 10 s."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """A certificate of this server."""
-
-    name: str
-    """Its first DNS name."""
-    not_before_ms: int
-    not_after_ms: int
 
 
 @dataclass(slots=True, kw_only=True)

@@ -47,8 +47,8 @@ def move_large_messages(
         StoreUnavailable: S3, the disk or the database failed; what was moved stays moved.
     """
     # Imported here: it takes what few commands need.
-    from zajil.store.blobs.mark import load_mark, require_mark
     from zajil.store.blobs.moving import move_blobs
+    from zajil.store.blobs.prefix import load_mark, require_mark
     from zajil.store.blobs.used_keys import load_used_keys
 
     options = configuration.store

@@ -20,7 +20,6 @@ from zajil.config.options import Configuration
 from zajil.config.options_server import ServerOptions
 from zajil.core.address import parse_address
 from zajil.core.domain import is_public_name
-from zajil.monitor.tracing import MISSING, has_library
 from zajil.net.control import ControlDenied, NotRunning, ask_server
 from zajil.operations.as_user import first_unreadable, python_paths
 from zajil.operations.finding import Finding
@@ -101,8 +100,11 @@ _LEAST_LEASE_MS = 180_000
 def must_mend(configuration: Configuration) -> Iterator[Finding]:
     """Return what keeps a server from running: a user, a Python, a library."""
     server = configuration.server
-    if configuration.tracing.endpoint is not None and not has_library():
-        yield Finding("tracing.endpoint", MISSING)
+    if configuration.tracing.endpoint is not None:
+        from zajil.monitor.tracing import MISSING, has_library
+
+        if not has_library():
+            yield Finding("tracing.endpoint", MISSING)
     if configuration.store.url != "sqlite" and configuration.queue.lease_ms < _LEAST_LEASE_MS:
         yield Finding(
             "queue.lease",

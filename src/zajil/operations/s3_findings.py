@@ -11,7 +11,7 @@ from zajil.config.options import Configuration
 from zajil.operations.finding import Finding
 from zajil.store.blobs.bucket import Bucket, BucketUnavailable, MissingObject
 from zajil.store.blobs.keys import BadStoreKey, StoreKeys
-from zajil.store.blobs.mark import MARK_NAME, foreign_text, load_mark
+from zajil.store.blobs.prefix import MARK_NAME, foreign_text, load_mark
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.migrate import require_usable
 from zajil.store.engine.open import make_dialect

@@ -194,8 +194,8 @@ def _unused_objects(store: Store, clock: Clock) -> tuple[int | None, list[Damage
     """Count what belongs to no message; or say that the prefix in S3 is another store's."""
     if not store.blobs.reads_objects:
         return None, []
-    from zajil.store.blobs.garbage import count_garbage, find_strays
-    from zajil.store.blobs.mark import ForeignPlace
+    from zajil.store.blobs.garbage import count_garbage
+    from zajil.store.blobs.prefix import ForeignPlace, find_strays
 
     try:
         strays = sum(map(len, find_strays(store, clock.now_ms() - ORPHAN_AGE_MS)))
@@ -241,7 +241,7 @@ def sweep_store(store: Store, clock: Clock) -> tuple[int, int | None]:
     files = store.sweep()
     if not store.blobs.reads_objects:
         return files, None
-    from zajil.store.blobs.garbage import sweep_objects_now
+    from zajil.store.blobs.prefix import sweep_objects_now
 
     return files, sweep_objects_now(store, clock.now_ms())
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import field
 
 from zajil.config.options import LimitOptions
+from zajil.core.clock import Clock
 from zajil.core.line_engine import End
+from zajil.core.service import Service
 from zajil.core.value_class import value_class
 from zajil.imap.literal import Limits
 from zajil.imap.response import untagged_status
@@ -14,13 +17,14 @@ from zajil.imap.response_queue import LAST_WORDS
 from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import ImapState
 from zajil.imap.traced import TracedImapConnection
+from zajil.login.service import LoginService
 from zajil.net.admission import Admission
 from zajil.net.line_protocol import Connection, ConnectionLimits, ConnectionStage
 from zajil.net.line_service import LineService
 from zajil.net.peer import Peer
 from zajil.read.imap.capabilities import capabilities_before_login
-from zajil.read.imap.services import ImapServices
 from zajil.read.imap.session import ImapSession
+from zajil.store.engine.open import Store
 from zajil.tls.keeper import TlsKeeper
 
 _BUFFER = 262_144
@@ -36,6 +40,21 @@ class ImapLimits(ConnectionLimits):
     log_in_seconds: float = 60
     """From the greeting to a successful log-in, and for each command until then."""
     write_buffer: int = _BUFFER
+
+
+@value_class(frozen=True, slots=True)
+class ImapServices:
+    """What every session of a listener uses."""
+
+    store: Store
+    login: LoginService
+    clock: Clock
+    starttls: bool
+    """Offered while the connection is in the clear."""
+    service: Service
+    """``imap`` or ``imaps``: for events and the throttle."""
+    others: Mapping[str, ImapServices] = field(default_factory=dict)
+    """The same for accounts of other shards, by name of the shard."""
 
 
 class ImapProtocol:

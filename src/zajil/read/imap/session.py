@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Awaitable
+from typing import TYPE_CHECKING
 
 from zajil.core.ids import ID_RANDOM_SIZE, new_session_id
 from zajil.core.line_engine import End
@@ -37,11 +38,13 @@ from zajil.read.imap.mailbox_commands import answer_about_mailboxes
 from zajil.read.imap.outcome import NEEDS_APP_PASSWORD, TOO_MANY_SESSIONS, UNAVAILABLE, outcome
 from zajil.read.imap.postponed import PostponedAppends
 from zajil.read.imap.searches import answer_search, names_numbers
-from zajil.read.imap.services import ImapServices
 from zajil.sasl.step import Challenge
 from zajil.store.engine.errors import StoreError
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import LoggedIn, SessionOpened, TrackingEvent
+
+if TYPE_CHECKING:
+    from zajil.read.imap.service import ImapServices
 
 logger = get_logger()
 

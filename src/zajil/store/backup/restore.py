@@ -26,8 +26,8 @@ from zajil.core.value_class import value_class
 from zajil.store.backup.manifest import Manifest
 from zajil.store.backup.read import Snapshot
 from zajil.store.backup.refill import Refill
-from zajil.store.blobs.mark import require_free_place
 from zajil.store.blobs.opening import open_blobs
+from zajil.store.blobs.prefix import require_free_place
 from zajil.store.engine.dialect import Dialect, Fault, Progress
 from zajil.store.engine.errors import (
     StoreExists,

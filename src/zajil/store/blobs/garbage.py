@@ -5,34 +5,25 @@ Laws:
   bytes are deleted ten minutes later: until then somebody may read an older snapshot.
 - An object is deleted before its location is forgotten. A file is unlinked afterwards, once: as
   soon as it is gone, a message that moves back to files may get its name.
-- The sweep lists the objects, and takes those that no row names for garbage if they are older than
-  a day, both by their ids and by the clock of S3. It only looks into a prefix that has the mark of
-  this store, and passes over what is deeper, so that it never deletes what is another's.
+- What a crash left without a row, the sweep of the prefix finds (``prefix``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import islice
-from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.store.blobs.bucket import BucketUnavailable, ListedObject
-from zajil.store.blobs.location import OBJECT, is_object_name, parse_location, time_of_id
-from zajil.store.blobs.mark import new_mark, remember_mark, require_mark
+from zajil.store.blobs.location import OBJECT, parse_location
 from zajil.store.engine.batch import time_of
-from zajil.store.engine.errors import StoreUnavailable
-from zajil.store.engine.open import ORPHAN_AGE_MS, Store
+from zajil.store.engine.open import Store
 from zajil.store.schema import blob, blob_garbage
 
 GARBAGE_AGE_MS = 600_000
 _AT_ONCE = 500
-T = TypeVar("T")
 
 
 # ---- units of work and queries ------------------------------------------------------------------
@@ -120,87 +111,10 @@ async def collect_garbage(store: Store, now_ms: int) -> int:
 def _delete_objects(store: Store, locations: Sequence[str]) -> None:
     names = [parse_location(one).name for one in locations if one.startswith(OBJECT)]
     if names:
+        # A server with S3 has it imported before the fork (``store.engine.life``).
+        from zajil.store.blobs.prefix import told
+
         for name in names:
             store.blobs.objects.cache.forget(name)
         with told():
             store.blobs.objects.bucket.delete_all(names)
-
-
-# ---- what crashes left --------------------------------------------------------------------------
-
-
-async def sweep_objects(store: Store, now_ms: int) -> int:
-    """Find objects that no row names, and have them deleted; return how many there were.
-
-    Raises:
-        StoreUnavailable: they cannot be listed, or the prefix belongs to another store.
-    """
-    await store.write(remember_mark, new_mark(store.blobs.objects.bucket.place))
-    count = 0
-    strays = find_strays(store, now_ms - ORPHAN_AGE_MS)
-    while (some := await asyncio.to_thread(next, strays, None)) is not None:
-        await store.write(add_garbage, some)
-        count += len(some)
-    return count
-
-
-def sweep_objects_now(store: Store, now_ms: int) -> int:
-    """Do the same in this thread, for the command line."""
-    count = 0
-    for some in find_strays(store, now_ms - ORPHAN_AGE_MS):
-        store.write_now(add_garbage, some)
-        count += len(some)
-    return count
-
-
-def find_strays(store: Store, before_ms: int) -> Iterator[list[str]]:
-    """Yield the locations of objects that no row names, some at a time.
-
-    Args:
-        store: opened.
-        before_ms: younger ones are left out: their transactions may be under way.
-
-    Raises:
-        StoreUnavailable: they cannot be listed, or the prefix belongs to another store.
-    """
-    require_mark(store)
-    with told():
-        for some in portions_of(store.blobs.objects.bucket.list()):
-            old = [f"{OBJECT}{one.name}" for one in some if _is_old(one, before_ms)]
-            named = store.read_now(partial(_named_or_garbage, locations=old))
-            found = [one for one in old if one not in named]
-            if found:
-                yield found
-
-
-def _is_old(one: ListedObject, before_ms: int) -> bool:
-    if not is_object_name(one.name):
-        return False  # not ours
-    # A message that is moved or restored has an old id, and an object that was written just now.
-    made_ms = time_of_id(parse_location(f"{OBJECT}{one.name}").blob_id) or 0
-    return max(made_ms, int(one.modified.timestamp() * 1000)) < before_ms
-
-
-def _named_or_garbage(conn: Connection, *, locations: Sequence[str]) -> set[str]:
-    waits = sa.select(blob_garbage.c.location).where(blob_garbage.c.location.in_(locations))
-    return named_locations(conn, locations) | set(conn.scalars(waits))
-
-
-def portions_of(items: Iterable[T]) -> Iterator[list[T]]:
-    """Divide into portions for one query each."""
-    rest = iter(items)
-    while some := list(islice(rest, _AT_ONCE)):
-        yield some
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Make a failure of S3 one of the store.
-
-    Raises:
-        StoreUnavailable: S3 failed.
-    """
-    try:
-        yield
-    except BucketUnavailable as error:
-        raise StoreUnavailable(str(error)) from error

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.value_class import value_class
-from zajil.store.blobs.garbage import told
 from zajil.store.blobs.location import OBJECT, parse_location
+from zajil.store.blobs.prefix import told
 from zajil.store.blobs.seal import sealed_size
 from zajil.store.engine.open import Store
 from zajil.store.schema import blob

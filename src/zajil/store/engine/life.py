@@ -21,8 +21,7 @@ from zajil.core.clock import Clock
 from zajil.core.ids import NodeId
 from zajil.core.units import format_size
 from zajil.core.value_class import value_class
-from zajil.store.blobs.mark import remember_place
-from zajil.store.blobs.opening import open_cache
+from zajil.store.blobs.opening import CACHE, open_cache
 from zajil.store.blobs.used_keys import require_keys
 from zajil.store.engine.dialect import Dialect, Progress
 from zajil.store.engine.errors import FilesOfOneNode, StoreFull, StoreUnavailable
@@ -42,7 +41,6 @@ from zajil.store.engine.migrate import (
 from zajil.store.engine.node import load_node_id, own_facts, own_node_id
 from zajil.store.engine.nodes import enter_node, has_local_files, has_other_nodes, stop_node
 from zajil.store.engine.open import Store, make_dialect, open_store
-from zajil.store.engine.rolling import FIRST_ROLLING, tell_nodes, undo_tables, upgrade_tables
 from zajil.store.queue.queue import FreeLeases, free_leases
 
 COPIES = "before-upgrade"
@@ -133,6 +131,8 @@ def undo_store(
         StoreInUse, StoreFull, NoStore, WrongSchema, StoreUnavailable: as ``upgrade_store``.
     """
     claim_folder(data_dir)
+    from zajil.store.engine.rolling import undo_tables
+
     with server_lock(data_dir), _dialect(options, data_dir) as dialect:
         keeper = _CopyKeeper(dialect, options, data_dir, clock, progress or _ignore)
         with keeper.needed_on_success():
@@ -182,14 +182,25 @@ def prepare_store(
 
         start_ms = enter_node(dialect, node_id, own_facts(), clock.now_ms(), require=require)
     with _command_store(options, data_dir, clock) as store:
-        remember_place(store, options)
-        open_cache(options, data_dir, store.require_space).remove_stale()
+        if options.has_s3:
+            _prepare_objects(store, options)
+        if (data_dir / CACHE).is_dir():
+            open_cache(options, data_dir, store.require_space).remove_stale()
         store.sweep()
         # No worker of this node lives, because its lock is ours: what they held is free. Else mail
         # waited for the end of a lease, where fewer workers start than were killed.
         with suppress(StoreUnavailable):  # a full disk is no reason not to start
             store.write_now(free_leases, FreeLeases(f"{store.node_id}/", clock.now_ms()))
     return Prepared(upgrade, closed, is_new, start_ms)
+
+
+def _prepare_objects(store: Store, options: StoreOptions) -> None:
+    # Imported here: before the fork, so that workers share it and no mail waits for it; and a
+    # store without S3 needs none of it.
+    import zajil.store.blobs.objects  # noqa: F401
+    from zajil.store.blobs.prefix import remember_place
+
+    remember_place(store, options)
 
 
 def leave_store(options: StoreOptions, data_dir: Path, start_ms: int) -> None:
@@ -231,6 +242,8 @@ def _is_rolling(options: StoreOptions, data_dir: Path) -> bool:
     """Return whether the tables can be upgraded while servers run."""
     if options.url == "sqlite":
         return False
+    from zajil.store.engine.rolling import FIRST_ROLLING
+
     with _dialect(options, data_dir) as dialect:
         return examine(dialect).found >= FIRST_ROLLING
 
@@ -239,6 +252,11 @@ def _upgrade(
     options: StoreOptions, data_dir: Path, clock: Clock, progress: Progress, own: NodeId | None
 ) -> Upgrade | None:
     with _dialect(options, data_dir) as dialect:
+        if examine(dialect).is_current:
+            return None
+        # Imported here: most starts upgrade nothing.
+        from zajil.store.engine.rolling import tell_nodes, upgrade_tables
+
         keeper = _CopyKeeper(dialect, options, data_dir, clock, progress)
         with keeper.needed_on_success():
             done = upgrade_tables(dialect, keeper.keep, own)

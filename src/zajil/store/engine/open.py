@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -31,7 +31,6 @@ from zajil.store.engine.hints import Datagrams, Hints
 from zajil.store.engine.migrate import require_usable, told_in_one_sentence
 from zajil.store.engine.node import load_node_id, own_facts
 from zajil.store.engine.nodes import join_node
-from zajil.store.engine.postgres import Postgres
 from zajil.store.engine.reader import Reader
 from zajil.store.engine.sqlite import Sqlite
 from zajil.store.engine.standing import NodeStanding
@@ -48,6 +47,7 @@ from zajil.store.mail.value_cache import ValueCache
 from zajil.store.people.directory import Directory
 
 if TYPE_CHECKING:
+    from zajil.store.engine.postgres import Postgres
     from zajil.store.engine.replica import Replica
 
 T = TypeVar("T")
@@ -378,14 +378,16 @@ def make_dialect(options: StoreOptions, data_dir: Path, patience: float | None =
     if options.url == "sqlite":
         return Sqlite(data_dir / DATABASE_NAME)
     if options.url.startswith(DATABASE_SCHEMES):
+        from zajil.store.engine.postgres import Postgres
+
         return Postgres(options.url, patience, options.connections)
     raise StoreUnavailable("store.url is neither 'sqlite' nor a 'postgresql://' address")
 
 
 def _make_hints(dialect: Dialect, data_dir: Path, mark: str, node_id: NodeId | None) -> Hints:
-    if not isinstance(dialect, Postgres):
+    if isinstance(dialect, Sqlite):
         return Datagrams(data_dir / "run" / "changes", mark)
     # Imported here, because psycopg takes 70 ms and 9 MiB, which a store in SQLite must not pay.
     from zajil.store.engine.notifications import Notifications
 
-    return Notifications(dialect, mark, node_id)
+    return Notifications(cast("Postgres", dialect), mark, node_id)

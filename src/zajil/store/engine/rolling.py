@@ -29,7 +29,6 @@ from zajil.store.engine.dialect import Dialect, Fault
 from zajil.store.engine.errors import CannotUndo, StoreInUse
 from zajil.store.engine.migrate import (
     Schema,
-    examine,
     found_schema,
     is_expansion,
     known_schemas,
@@ -77,10 +76,10 @@ class UnfinishedUpgrade:
 
 
 def upgrade_tables(dialect: Dialect, before: Before, own: NodeId | None) -> TableUpgrade | None:
-    """Bring the tables up to date, as far as nodes of older versions allow, in one transaction.
+    """Bring older tables up to date, as far as nodes of older versions allow, in one transaction.
 
     Args:
-        dialect: the database.
+        dialect: the database; it was examined.
         before: called when they are older, before anything is changed.
         own: a node that is known not to run; ``None``: nothing is known.
 
@@ -92,8 +91,6 @@ def upgrade_tables(dialect: Dialect, before: Before, own: NodeId | None) -> Tabl
             changed.
         StoreInUse: a server uses the store; nothing was changed.
     """
-    if examine(dialect).is_current:
-        return None
     for _ in range(_RUNS - 1):
         try:
             return _upgrade(dialect, before, own)

@@ -17,7 +17,6 @@ from zajil.store.engine.reader import Snapshot
 from zajil.store.people.domains import is_domain
 from zajil.web.account.preferences import keep_written
 from zajil.web.account.second_step import SecondStepPages
-from zajil.web.by_shard import choose_shard
 from zajil.web.page import Visitor
 from zajil.web.parts import WebParts
 from zajil.web.security import local_path, peer_of
@@ -85,6 +84,8 @@ class LoginPages:
 
     def _send_on(self, shard: str) -> Response:
         """Have the browser send the form again, to the pages of a shard."""
+        from zajil.web.by_shard import choose_shard  # servers with one store do without it
+
         options = self._parts.services.options
         response = RedirectResponse("/login", 307)
         seconds = options.session_lifetime_ms // 1000
