@@ -44,7 +44,6 @@ _WHEN_NEEDED = (
     "zajil.monitor.tracing",
     "zajil.store.blobs.bucket",
     "zajil.store.engine.postgres",
-    "zajil.store.engine.rolling",
     "zajil.store.repair",
     "zajil.store.shards.move",
 )

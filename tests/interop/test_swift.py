@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from kit.backups import all_blobs, look_into, saved_blobs
+from kit.blobs import KEY, key_file
 from kit.s3 import S3Server
 from kit.store import make_account, make_intake, open_test_store, running
 from kit.swift import swift_server
-from store.test_seal import KEY, key_file
 from zajil.config.options import Configuration
 from zajil.config.options_server import ServerOptions
 from zajil.net.system import SystemClock

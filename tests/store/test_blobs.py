@@ -11,12 +11,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from kit.blobs import read, release, write
 from kit.store import make_account, make_intake
 from zajil.core.ids import BlobId
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
-from zajil.store.mail.blob_rows import keep_blobs, release_blobs, write_blobs
-from zajil.store.mail.blobs import NoSuchBlob, StagedBlob
+from zajil.store.mail.blob_rows import keep_blobs, release_blobs
+from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.intake import write_intakes
 from zajil.store.schema import message
 
@@ -25,20 +26,6 @@ LARGE = os.urandom(1 << 20)
 
 def files(tmp_path: Path) -> list[Path]:
     return [path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file()]
-
-
-def write(tx: Connection, items: Sequence[StagedBlob]) -> list[None]:
-    write_blobs(tx, items)
-    return [None] * len(items)
-
-
-def release(tx: Connection, items: Sequence[BlobId]) -> list[None]:
-    release_blobs(tx, items)
-    return [None] * len(items)
-
-
-def read(store: Store, blob_id: BlobId) -> bytes:
-    return store.read_now(lambda conn: store.blobs.read(conn, blob_id))
 
 
 def test_a_large_message_is_on_disk_before_the_commit(store: Store, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from kit.blobs import KEY, OTHER, key_file
 from kit.s3 import FaultyProxy, S3Server, moto_server
 from kit.store import make_account, make_intake, open_test_store
-from store.test_seal import KEY, OTHER, key_file
 from zajil.cli.store import _verdict
 from zajil.config.options import Configuration
 from zajil.config.options_server import ServerOptions

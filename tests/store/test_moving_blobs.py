@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
+from kit.blobs import KEY, OTHER, key_file, release, write
 from kit.s3 import FaultyProxy, S3Server, moto_server
 from kit.store import open_test_store, running
-from store.test_seal import KEY, OTHER, key_file
 from zajil.core.ids import BlobId
 from zajil.store.blobs.garbage import (
     GARBAGE_AGE_MS,
@@ -35,7 +34,6 @@ from zajil.store.blobs.moving import (
 from zajil.store.blobs.used_keys import load_used_keys, require_keys
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
-from zajil.store.mail.blob_rows import release_blobs, write_blobs
 from zajil.store.mail.blobs import StagedBlob
 from zajil.store.schema import blob
 
@@ -48,16 +46,6 @@ COUNT = 12
 def s3() -> Iterator[S3Server]:
     with moto_server() as server:
         yield server
-
-
-def write(tx: Connection, items: Sequence[StagedBlob]) -> list[None]:
-    write_blobs(tx, items)
-    return [None] * len(items)
-
-
-def release(tx: Connection, items: Sequence[BlobId]) -> list[None]:
-    release_blobs(tx, items)
-    return [None] * len(items)
 
 
 def fill(store: Store) -> dict[BlobId, bytes]:

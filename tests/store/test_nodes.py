@@ -17,9 +17,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from kit.blobs import KEY, OTHER, key_file
 from kit.nodes import take_over
 from kit.store import make_account, make_intake, open_test_store, running, small_store_options
-from store.test_seal import KEY, OTHER, key_file
 from zajil.app import nodes as keeping
 from zajil.app.nodes import NodeKeeper
 from zajil.config.load import parse_configuration

@@ -13,15 +13,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from kit.blobs import read, write
 from kit.s3 import FaultyProxy, S3Server, moto_server
 from kit.store import make_account, make_intake, open_test_store, running
-from zajil.core.ids import BlobId
 from zajil.store.blobs.garbage import GARBAGE_AGE_MS, collect_garbage, count_garbage
 from zajil.store.blobs.gate import REST_SECONDS
 from zajil.store.blobs.prefix import ForeignPlace, sweep_objects
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import ORPHAN_AGE_MS, Store
-from zajil.store.mail.blob_rows import release_blobs, write_blobs
+from zajil.store.mail.blob_rows import release_blobs
 from zajil.store.mail.blobs import NoSuchBlob, StagedBlob
 from zajil.store.mail.intake import write_intakes
 from zajil.store.schema import blob_garbage
@@ -55,20 +55,6 @@ def stored(s3: S3Server, tmp_path: Path) -> Iterator[Store]:
     opened = open_store_at(s3, tmp_path / "data")
     yield opened
     opened.close_now()
-
-
-def write(tx: Connection, items: Sequence[StagedBlob]) -> list[None]:
-    write_blobs(tx, items)
-    return [None] * len(items)
-
-
-def release(tx: Connection, items: Sequence[BlobId]) -> list[None]:
-    release_blobs(tx, items)
-    return [None] * len(items)
-
-
-def read(store: Store, blob_id: BlobId) -> bytes:
-    return store.read_now(lambda conn: store.blobs.read(conn, blob_id))
 
 
 def names(store: Store) -> list[str]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.engine import Connection
 
+from kit.blobs import KEY, OTHER, key_file, write
 from kit.store import open_test_store
 from zajil.app.shards import open_stores
 from zajil.config.load import parse_configuration
@@ -28,10 +27,7 @@ from zajil.store.blobs.seal import FRAME, HEAD_SIZE, SealedReader, seal, sealed_
 from zajil.store.blobs.used_keys import load_used_keys, missing_keys, require_keys
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.mail.blob_reader import BlobReader
-from zajil.store.mail.blob_rows import write_blobs
-from zajil.store.mail.blobs import StagedBlob
 
-KEY, OTHER = bytes(range(32)), bytes(32)
 ID = BlobId("0199aabbccdd0123456789abcdef")
 
 
@@ -91,12 +87,6 @@ def test_another_key_and_another_message_do_not_fit() -> None:
             opened(_FORM, len(_CONTENT), key, blob_id).read_at(0, 1)
 
 
-def key_file(path: Path, *keys: bytes) -> Path:
-    lines = ["# keys of mail", *(base64.b64encode(key).decode() for key in keys), ""]
-    path.write_text("\n".join(lines))
-    return path
-
-
 def test_keys_of_a_file(tmp_path: Path) -> None:
     path = key_file(tmp_path / "key", KEY)
     keys = StoreKeys(path)
@@ -124,7 +114,7 @@ def test_large_messages_in_files_are_encrypted(tmp_path: Path) -> None:
     store = open_test_store("sqlite", data, key_file=path)
     require_keys(store)
     staged = store.blobs.stage_now([b"Subject: secret\r\n\r\n", _CONTENT])
-    store.write_now(_write, staged)
+    store.write_now(write, staged)
     (file,) = [one for one in (data / "blobs").rglob("*") if one.is_file()]
     assert b"Subject" not in file.read_bytes()
     assert store.read_now(lambda conn: store.blobs.read(conn, staged.blob_id)).endswith(_CONTENT)
@@ -135,7 +125,7 @@ def test_large_messages_in_files_are_encrypted(tmp_path: Path) -> None:
     store = open_test_store("sqlite", data, key_file=key_file(path, OTHER, KEY))
     require_keys(store)
     again = store.blobs.stage_now([_CONTENT])
-    store.write_now(_write, again)
+    store.write_now(write, again)
     assert again.location == file_location(again.blob_id, key_id(OTHER))
     for one in (staged, again):
         assert store.read_now(lambda conn: store.blobs.read(conn, one.blob_id)).endswith(_CONTENT)  # noqa: B023
@@ -148,11 +138,6 @@ def test_large_messages_in_files_are_encrypted(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="which is not in"):
         store.read_now(lambda conn: store.blobs.read(conn, staged.blob_id))
     store.close_now()
-
-
-def _write(tx: Connection, items: Sequence[StagedBlob]) -> list[None]:
-    write_blobs(tx, items)
-    return [None] * len(items)
 
 
 def test_a_worker_remembers_the_key_that_it_found(tmp_path: Path) -> None:
