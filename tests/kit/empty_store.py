@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -11,7 +12,7 @@ from kit.schemas import schemas
 from zajil.config.options_server import StoreOptions
 from zajil.store.engine.folder import DATABASE_NAME, make_folder
 from zajil.store.engine.life import create_store
-from zajil.store.engine.node import NODE_FILE
+from zajil.store.engine.node import NODE_FILE, load_node_id
 
 _SCHEMA = re.compile(r"%3D(test_[0-9a-f]+)$")
 
@@ -33,6 +34,13 @@ def copy_empty_store(url: str, data_dir: Path) -> bool:
         make_folder(data_dir)
         return schemas(url[: schema.start(1)]).make(schema[1])
     return False
+
+
+def enter_node(url: str, data_dir: Path) -> None:
+    """Make the node of a new store active, as its server does before its workers start."""
+    if schema := _SCHEMA.search(url):
+        node_id = load_node_id(data_dir, os.urandom)
+        schemas(url[: schema.start(1)]).enter(schema[1], node_id)
 
 
 def give_back(url: str) -> None:

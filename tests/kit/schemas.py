@@ -19,6 +19,7 @@ from psycopg import sql
 
 from zajil.config.options_server import StoreOptions
 from zajil.store.engine.life import create_store
+from zajil.store.engine.node import own_facts
 
 _READS = ("SELECT", "SET", "SHOW")
 
@@ -54,6 +55,12 @@ class Schemas:
                 self._connection.execute(self._script.replace(self._template, name).encode())
         self._lent.add(name)
         return True
+
+    def enter(self, name: str, node_id: str) -> None:
+        """Make a node active in a schema that nobody uses yet."""
+        facts = own_facts()
+        statement = sql.SQL(_ENTER).format(sql.Identifier(name))
+        self._connection.execute(statement, [node_id, facts.host, facts.version, facts.schema])
 
     def give_back(self, name: str) -> None:
         """Empty a schema whose test has ended, for the next one.
@@ -100,6 +107,10 @@ class Schemas:
         return str(row and row[0])
 
 
+_ENTER = """
+INSERT INTO {}.node SELECT %s, %s, %s, %s, 'active', ms, true, 1, ms, ms, 0, 0, 0
+  FROM (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS ms) AS now
+"""
 _USED = """
 SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'
   AND pg_relation_size(oid) > 0 ORDER BY relname

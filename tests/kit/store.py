@@ -14,7 +14,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from kit.empty_store import copy_empty_store, give_back
+from kit.empty_store import copy_empty_store, enter_node, give_back
 from zajil.config.options_server import StoreOptions
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import AccountEntry
@@ -115,6 +115,8 @@ def open_test_store(
     if not copy_empty_store(url, data_dir):
         with suppress(StoreExists):
             create_store(given, data_dir)
+    elif worker is not None:
+        enter_node(url, data_dir)
     store = open_store(given, data_dir, clock=clock, random=os.urandom, worker=worker, caps=caps)
     if url == "sqlite" and not synced:
         # Tests do not survive a power failure anyway.
