@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from kit.load import count_calls
 from kit.store import make_account, make_intake, open_test_store, running
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId
 from zajil.store.engine.batch import DIRECTORY, QUEUE, Topic, mailbox_topic
+from zajil.store.engine.changes import _values_of
 from zajil.store.engine.hints import Datagrams
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
+from zajil.store.mail.mailboxes import get_mailbox
 from zajil.store.people.domains import DomainRow, create_domain
 
 
@@ -125,6 +128,21 @@ def test_a_lost_hint_is_found_by_looking(
         await sibling.reader.close()
 
     asyncio.run(run())
+
+
+def test_a_look_at_many_mailboxes_costs_little(store: Store) -> None:
+    """Thousands of clients may wait for mail in IDLE, and it is done each second."""
+    amal = make_account(store, "amal@north.test")
+    store.write_now(write_intakes, make_intake(store.blobs.stage([b"x"]), local=[amal]))
+    box = store.read_now(lambda conn: get_mailbox(conn, amal.account_id, amal.inbox))
+    topics = [mailbox_topic(MailboxId(number)) for number in range(amal.inbox + 2500)]
+    store.read_now(lambda conn: _values_of(conn, topics[:1]))
+    values, calls = count_calls(lambda: store.read_now(lambda conn: _values_of(conn, topics)))
+    assert values.keys() == set(topics)
+    assert box is not None
+    assert values[mailbox_topic(amal.inbox)] == box.modseq
+    assert values[topics[-1]] is None  # there is none of this number
+    assert calls < 5 * len(topics)
 
 
 def test_the_stamp_of_sqlite_tells_of_any_commit(tmp_path: Path) -> None:

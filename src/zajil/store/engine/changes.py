@@ -11,7 +11,7 @@ A callback means "look": it may come without a change, and once for many.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.hints import EVERYTHING, Hints
 from zajil.store.engine.reader import Reader
+from zajil.store.engine.rows import execute_text, marks_of, number_array, portions
 from zajil.store.schema import (
     annotation,
     counter,
@@ -144,13 +145,21 @@ def _values_of(conn: Connection, topics: Iterable[Topic]) -> dict[Topic, object]
             values[topic] = conn.execute(_NAMES, {"account_": int(number)}).one()
         elif topic in _STANDS_AT:
             values[topic] = conn.execute(_STANDS_AT[topic]).first()
-    ids = list(mailboxes)
-    for start in range(0, len(ids), 10_000):
-        part = ids[start : start + 10_000]
-        values |= {mailboxes[number]: None for number in part}  # one that was deleted
-        for row in conn.execute(_MODSEQS, {"ids_": part}):
-            values[mailboxes[row.id]] = row.modseq
+    values |= dict.fromkeys(mailboxes.values())  # one that was deleted has none
+    for mailbox_id, modseq in _modseqs_of(conn, list(mailboxes)):
+        values[mailboxes[mailbox_id]] = modseq
     return values
+
+
+def _modseqs_of(conn: Connection, ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    # By the driver itself: as parameters of SQLAlchemy, ten thousand ids take a fifth of a second,
+    # each second.
+    start = "SELECT id, modseq FROM mailbox WHERE id"
+    if conn.dialect.name == "postgresql":
+        yield from execute_text(conn, f"{start} = ANY(%s::bigint[])", (number_array(ids),))
+        return
+    for some in portions(ids):
+        yield from execute_text(conn, f"{start} IN {marks_of(conn, some)}", some)
 
 
 _STANDS_AT: dict[Topic, sa.Select[Any]] = {
@@ -176,6 +185,3 @@ _NAMES = sa.select(
     _of_account(annotation, sa.func.count()),
 )
 """What changes with nearly every change of the names that an account sees."""
-_MODSEQS = sa.select(mailbox.c.id, mailbox.c.modseq).where(
-    mailbox.c.id.in_(sa.bindparam("ids_", expanding=True))
-)
