@@ -20,6 +20,7 @@ import ssl
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -36,6 +37,8 @@ from zajil.store.blobs.keys import KEY_BYTES
 _HEAD = b"From: <b@y.test>\r\nTo: <b@y.test>\r\nSubject: A heavy letter\r\n\r\n"
 _LINES = b"A pigeon carries a letter over the hills, and another one home again.\r\n" * 900
 _LOOK_SECONDS = 0.002
+_QUIET_SECONDS = 5.0
+"""For the indexer, which reads what came before."""
 _WAYS = ("DATA on port 25", "BDAT on port 25", "DATA on submission")
 
 
@@ -93,6 +96,7 @@ def resident(pid: int, name: str = "VmRSS") -> int:
 def measure(ours: Installation, way: str, size: int) -> None:
     """Send the mail, and print what it took."""
     send(ours, way, 1_000_000)
+    time.sleep(_QUIET_SECONDS)
     pids = descendants([ours.pid])
     before = {pid: resident(pid) for pid in pids}
     for pid in pids:
