@@ -5,13 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import smtplib
 from pathlib import Path
 
 import pytest
 
+from kit.fault_proxy import fault_proxy
 from kit.network import Deed, SinkSession
-from kit.node_world import has_ended, imap, is_refused, readiness, receive, subjects, submit, world
+from kit.node_world import (
+    has_ended,
+    imap,
+    is_refused,
+    readiness,
+    receive,
+    subjects,
+    submit,
+    world,
+)
 from kit.nodes import SECONDS, DidNotStart, node_rows
+from kit.postgres_servers import one_server
 from zajil.smtp.command import BodyEnd, Command
 from zajil.smtp.reply import Reply
 from zajil.store.engine.nodes import NodeState
@@ -162,6 +174,67 @@ def test_a_node_is_drained(postgres_url: str, tmp_path: Path) -> None:
             gone = await asyncio.to_thread(ours.nodes.run, "two", "node", "forget", one.node_id)
             assert gone.returncode == 0, gone.stderr
             assert list(node_rows(ours.store)) == [two.node_id]
+
+    asyncio.run(run())
+
+
+def test_a_node_whose_connections_the_network_forgot(tmp_path: Path) -> None:
+    """Others took over, and a thread waits for an answer that never comes: its worker is cut, and
+    the next one joins.
+    """
+
+    async def run() -> None:
+        settings = ("store.timeout=1h", "server.shutdown_grace=1h")
+        async with (
+            fault_proxy("127.0.0.1", database.port) as proxy,
+            world(database.url, tmp_path, *settings) as ours,
+        ):
+            url = database.url.replace(f":{database.port}/", f":{proxy.port}/")
+            (one, _) = await asyncio.gather(
+                asyncio.to_thread(ours.nodes.start, "one", f"store.url={json.dumps(url)}"),
+                asyncio.to_thread(ours.nodes.start, "two"),
+            )
+            proxy.partition()
+            lost = asyncio.create_task(asyncio.to_thread(receive, one, "lost"))
+            await ours.until(lambda: ours.state(one) is NodeState.GONE, "it is gone")
+            proxy.forget()
+            proxy.heal()
+            await ours.until(lambda: ours.state(one) is NodeState.ACTIVE, "it joins again")
+            await ours.until(lambda: "and is cut" in one.log.read_text(), "its worker is cut")
+            with pytest.raises((OSError, smtplib.SMTPException)):
+                await lost
+            await asyncio.to_thread(receive, one, "after")
+            assert await asyncio.to_thread(subjects, one) == ["Subject: after"]
+
+    with one_server() as database:
+        asyncio.run(run())
+
+
+def test_two_copies_of_a_data_folder_start_together(postgres_url: str, tmp_path: Path) -> None:
+    """One of them ends and says why; started again, it has an id of its own."""
+
+    async def run() -> None:
+        async with world(postgres_url, tmp_path) as ours:
+            names = ("one", "two")
+            for name in names:
+                file = ours.nodes.configuration(name).parent / "data" / "node.id"
+                file.write_text("0123456789abcdef\n")
+                file.chmod(0o600)
+            starts = [asyncio.to_thread(ours.nodes.start, name) for name in names]
+            await asyncio.gather(*starts, return_exceptions=True)
+            logs = {name: ours.nodes.folder / f"{name}.log" for name in names}
+
+            def ended() -> list[str]:
+                said = "start it again, and it gets its own id"
+                return [one for one, log in logs.items() if said in log.read_text()]
+
+            (name,) = await ours.until(ended, "one of them ends")
+            again = await asyncio.to_thread(ours.nodes.start, name)
+            states = {key: row.state for key, row in node_rows(ours.store).items()}
+            assert states == {
+                again.node_id: NodeState.ACTIVE,
+                "0123456789abcdef": NodeState.ACTIVE,
+            }
 
     asyncio.run(run())
 
