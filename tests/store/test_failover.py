@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from kit.fault_proxy import fault_proxy
 from kit.postgres_servers import Pair, Server, one_server, pair_of_servers, wait_for
 from kit.store import open_test_store, running
 from zajil.config.options_server import StoreOptions
@@ -20,7 +21,7 @@ from zajil.store.engine.batch import Topic
 from zajil.store.engine.errors import StoreFull, StoreUnavailable
 from zajil.store.engine.notifications import Notifications
 from zajil.store.engine.open import Store
-from zajil.store.engine.postgres_connection import connect, read_address
+from zajil.store.engine.postgres_connection import PostgresConnection, connect, read_address
 from zajil.store.engine.rows import insert_rows
 from zajil.store.schema import counter
 
@@ -77,6 +78,39 @@ def test_no_error_repeats_the_password(wrong: str) -> None:
     with pytest.raises((StoreUnavailable, psycopg.Error)) as caught:
         connect(read_address(url), None)
     assert "secret" not in str(caught.value)
+
+
+def test_connections_that_the_network_forgot(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sign of life finds it out; then nobody else waits for an answer on an old connection."""
+    monkeypatch.setattr("zajil.store.engine.standing._ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(PostgresConnection, "doubted", 0.0)
+
+    async def use(port: int, forget: Callable[[], object]) -> None:
+        url = new_url(server).replace(f":{server.port}/", f":{port}/")
+        store = open_test_store(url, tmp_path / "data", timeout_ms=3_600_000)
+        async with running(store):
+            await store.write(add, 1)
+            await store.read(numbers)
+            await asyncio.to_thread(store.standing.beat, 1, 0)
+            forget()
+            await asyncio.to_thread(store.standing.beat, 1, 0)
+            await store.write(add, 2)
+            assert await store.read(numbers) == {1, 2}
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        async with fault_proxy("127.0.0.1", server.port) as proxy:
+
+            def forget() -> None:
+                loop.call_soon_threadsafe(proxy.forget)
+                loop.call_soon_threadsafe(proxy.heal)
+
+            # A store that starts blocks its loop, and the proxy needs one that goes on.
+            await asyncio.to_thread(lambda: asyncio.run(use(proxy.port, forget)))
+
+    asyncio.run(run())
 
 
 def test_a_restart_of_the_server_costs_what_was_under_way(store: Store, server: Server) -> None:

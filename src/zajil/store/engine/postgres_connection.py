@@ -2,6 +2,8 @@
 
 Laws:
 - Nothing waits for ever: a connection that gets no answer within its time is closed.
+- A network that restarts may forget all connections without a word. So when a sign of life gets no
+  answer, each connection that is older is closed before its next transaction.
 - Several servers in ``store.url`` are one database: the one that takes writes is used.
 - A connection to a server that takes no writes any more is closed, so that the next one finds the
   server that does.
@@ -13,15 +15,17 @@ Laws:
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from typing import Any, ClassVar, LiteralString
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import Diagnostic, QueryCanceled, ReadOnlySqlTransaction, _WaitTimeout
+from psycopg.pq import TransactionStatus
 
 from zajil.store.engine.errors import StoreUnavailable
 
@@ -30,12 +34,12 @@ Parameters = dict[str, Any]
 
 _DEFAULTS: Parameters = {
     "connect_timeout": "5",
-    # A server whose machine or network is gone is noticed after 25 seconds, also by a connection
-    # that only listens.
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "25000",
+    # A server whose machine or network is gone is noticed after 11 seconds, also by a connection
+    # that only listens. One that takes longer for an answer confirms at once that it was asked.
+    "keepalives_idle": "5",
+    "keepalives_interval": "3",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "11000",
 }
 """What ``store.url`` may set in another way."""
 
@@ -49,7 +53,9 @@ _haste = _HasteOfThread()
 
 @contextmanager
 def in_haste(seconds: float) -> Iterator[None]:
-    """Let each statement of this thread fail that gets no answer in so many seconds."""
+    """Let each statement of this thread fail that gets no answer in so many seconds; connections
+    that are older than one that failed are doubted.
+    """
     _haste.seconds = seconds
     try:
         yield
@@ -60,6 +66,9 @@ def in_haste(seconds: float) -> Iterator[None]:
 class PostgresConnection(psycopg.Connection[Any]):
     """A connection that waits for a limited time."""
 
+    doubted: ClassVar[float] = 0.0
+    """The network may have lost connections that are older, by ``time.monotonic``."""
+    opened: float = float("inf")
     patience: float | None = None
     """Seconds that one statement may take; ``None``: any time."""
     _doubt: str | None = None
@@ -72,6 +81,10 @@ class PostgresConnection(psycopg.Connection[Any]):
             QueryCanceled: none came in time; the connection is closed.
             psycopg.Error: what the server said.
         """
+        is_idle = self.pgconn.transaction_status == TransactionStatus.IDLE
+        if self.opened < self.doubted and is_idle:
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the network may have lost this connection")
         if timeout is not None:
             return super().wait(gen, interval, timeout)
         try:
@@ -79,6 +92,8 @@ class PostgresConnection(psycopg.Connection[Any]):
             return super().wait(gen, interval, patience)
         except _WaitTimeout:
             self.pgconn.finish()
+            if _haste.seconds is not None:
+                PostgresConnection.doubted = time.monotonic()
             reason = f"the server gave no answer for {patience:g} seconds"
             raise QueryCanceled(reason) from None
         except ReadOnlySqlTransaction:
@@ -116,7 +131,7 @@ def connect(
         psycopg.Error: no server can be reached, or none takes writes.
     """
     connection = PostgresConnection.connect(**parameters)
-    connection.patience = patience
+    connection.opened, connection.patience = time.monotonic(), patience
     connection.add_notice_handler(connection.hear)
     if first:
         try:
