@@ -124,7 +124,7 @@ class NodeKeeper:
         own = [row for row in rows if row.node_id == self._standing.node_id]
         others = [row for row in rows if row.node_id != self._standing.node_id]
         self._note_skew(own)
-        for row in self._silence.look(others, began):
+        for row in self._silence.look(others, began, asyncio.get_running_loop().time()):
             await self._take_over(row)
         gone = [row for row in others if row.state not in ALIVE and not row.is_cleared]
         for row in sorted(gone, key=lambda row: self._stuck.get(row.node_id, 0.0)):

@@ -159,7 +159,7 @@ def _silent(context: OperationContext, row: NodeRow, progress: Progress) -> Node
         rows = [one for one in context.store.read_now(list_nodes) if one.node_id == row.node_id]
         if [(one.epoch, one.beat, one.state) for one in rows] != [(row.epoch, row.beat, row.state)]:
             raise _lives(row)
-        if silence.look(rows, now):
+        if silence.look(rows, now, time.monotonic()):
             return rows[0]
         progress(int(now - began), int(SILENCE_SECONDS))
         time.sleep(_LOOK_SECONDS)

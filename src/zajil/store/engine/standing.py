@@ -206,12 +206,15 @@ class Silence:
         """Begin to count anew: a look failed."""
         self._seen.clear()
 
-    def look(self, rows: Iterable[NodeRow], now: float) -> list[NodeRow]:
+    def look(
+        self, rows: Iterable[NodeRow], now: float, there: float | None = None
+    ) -> list[NodeRow]:
         """Return the nodes that are silent for long enough.
 
         Args:
             rows: of all nodes.
             now: when they were asked for, in seconds of a monotonic clock.
+            there: when they were there: a new beat may be as young as that; ``None``: at once.
         """
         passed = min(now - self._looked, self._seconds / 2)
         self._looked = now
@@ -222,7 +225,8 @@ class Silence:
         for row in alive:
             count = (row.epoch, row.beat)
             known, lasted = before.get(row.node_id, (None, 0.0))
-            lasted = lasted + passed if known == count else 0.0
+            began = now - (now if there is None else there)
+            lasted = lasted + passed if known == count else began
             self._seen[row.node_id] = (count, lasted)
             if known == count and lasted >= self._seconds:
                 silent.append(row)
