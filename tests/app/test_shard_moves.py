@@ -275,6 +275,29 @@ def test_a_move_is_undone(
     assert (status, "nothing to undo" in told) == (1, True)
 
 
+def test_an_account_is_renamed_while_its_move_waits(
+    server: Installation, sharded: Sharded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its old login would be told to try again later for ever."""
+
+    def fail(*_arguments: object) -> None:
+        raise StoreUnavailable("the network is away")
+
+    sharded.add("fadi@y.test")
+    monkeypatch.setattr(shard_move, "HEARD_SECONDS", 0.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(shard_move._Mover, "_copy_rows", fail)
+        assert sharded.try_to("account", "move", "fadi@y.test", "--to", "north")[0] == 1
+    sharded.run("account", "rename", "fadi@y.test", "fadia@y.test", "--login", "fadia")
+    sharded.run("account", "move", "fadia@y.test", "--to", "north")
+    with open_runner(load_configuration(sharded.configuration)) as runner:
+        moves = {one.address_key: one.login for one in runner.read(list_moves)}
+    assert moves["fadia@y.test"] == "fadia"
+    assert "fadi@y.test" not in moves
+    with imap(server, "fadia"):
+        pass
+
+
 def test_rights_that_would_be_lost_are_named(sharded: Sharded) -> None:
     sharded.add("emil@y.test")
     sharded.run("account", "delegate", "emil@y.test", "--to", "b")

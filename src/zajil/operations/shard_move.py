@@ -151,7 +151,7 @@ def undo_move(configuration: Configuration, who: str) -> Move:
     """
     with open_runner(configuration) as runner, runner.store.working_alone(_WORK):
         row = _find(configuration, runner, who)[1]
-        move = runner.read(lambda conn: find_move(conn, row.address.key))
+        move = runner.read(lambda conn: find_move(conn, row.account_id))
         is_over = move is None or move.step not in (MoveStep.COPYING, MoveStep.HOLDING)
         if move is None or is_over:
             state = "is not being moved" if move is None else "is in its new shard already"
@@ -192,7 +192,7 @@ def _begin(
     """Return the move that was begun before, or begin it."""
     shard, row = _find(configuration, runner, who)
     name = row.address.unicode
-    known = runner.read(lambda conn: find_move(conn, row.address.key))
+    known = runner.read(lambda conn: find_move(conn, row.account_id))
     if known is not None:
         if known.step is MoveStep.SWITCHED:
             raise OnItsWay(
@@ -201,6 +201,9 @@ def _begin(
             )
         if known.to_shard != to:
             raise OnItsWay(f"{name} is being moved to {known.to_shard}: finish that, or undo it")
+        if (known.address_key, known.login) != (row.address.key, row.login):  # renamed meanwhile
+            known = replace(known, address_key=row.address.key, login=row.login)
+            runner.store.write_now(put_move, known)
         return known
     runner.read(lambda conn: require_shard(conn, to))
     if shard == to:
@@ -293,13 +296,11 @@ class _Mover:
         if self._move.step is MoveStep.HOLDING:
             # A call that ended before it could say so may have emptied the account.
             if not self._source.read_now(partial(is_emptied, row=row)):
-                account = NewActive(row.account_id, active=False)
-                self._source.write_now(set_active, account)
+                self._source.write_now(set_active, NewActive(row.account_id, active=False))
                 self._copy_the_rest()
             self._reach(MoveStep.EMPTIED)
         if self._move.was_active:
-            account = NewActive(row.account_id, active=True)
-            self._target.write_now(set_active, account)
+            self._target.write_now(set_active, NewActive(row.account_id, active=True))
         self._runner.run(_switch, self._move)
 
     def _reach(self, step: MoveStep) -> None:
@@ -322,11 +323,9 @@ class _Mover:
         )
 
     def _copy_rows(self, account_id: AccountId) -> Digests:
-        def copy(conn: Snapshot) -> Digests:
-            digests: Digests = self._target.write_now(receive_account, Incoming(conn, account_id))
-            return digests
-
-        return self._source.read_now(copy)
+        return self._source.read_now(
+            lambda conn: self._target.write_now(receive_account, Incoming(conn, account_id))
+        )
 
     def _copy_bytes(self, title: str) -> None:
         """Copy the blobs that the new shard does not have."""

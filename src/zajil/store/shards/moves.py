@@ -55,9 +55,9 @@ def list_moves(conn: Connection) -> list[Move]:
     return [_move(row) for row in conn.execute(sa.select(shard_move).order_by(_BEGUN))]
 
 
-def find_move(conn: Connection, address_key: str) -> Move | None:
-    """Return how far an account is; ``None``: it is not on its way."""
-    search = sa.select(shard_move).where(shard_move.c.address_key == address_key)
+def find_move(conn: Connection, account_id: AccountId) -> Move | None:
+    """Return how far an account is, whatever its names were; ``None``: it is not on its way."""
+    search = sa.select(shard_move).where(shard_move.c.account_id == account_id)
     row = conn.execute(search).one_or_none()
     return None if row is None else _move(row)
 
@@ -68,7 +68,7 @@ def put_move(tx: Connection, items: Sequence[Move]) -> list[None]:
     Unit of work: idempotent; touches the directory, so that workers know who is on the way.
     """
     for item in items:
-        tx.execute(sa.delete(shard_move).where(shard_move.c.address_key == item.address_key))
+        tx.execute(sa.delete(shard_move).where(shard_move.c.account_id == item.account_id))
         tx.execute(
             sa.insert(shard_move).values(
                 address_key=item.address_key,
