@@ -12,8 +12,8 @@ from kit.load import count_calls
 from kit.store import make_account, make_intake, open_test_store, running
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
-from zajil.core.ids import MailboxId
-from zajil.store.engine.batch import DIRECTORY, QUEUE, Topic, mailbox_topic
+from zajil.core.ids import AccountId, MailboxId
+from zajil.store.engine.batch import DIRECTORY, QUEUE, Topic, mailbox_topic, names_topic
 from zajil.store.engine.changes import _values_of
 from zajil.store.engine.hints import Datagrams
 from zajil.store.engine.open import Store
@@ -136,12 +136,16 @@ def test_a_look_at_many_mailboxes_costs_little(store: Store) -> None:
     store.write_now(write_intakes, make_intake(store.blobs.stage([b"x"]), local=[amal]))
     box = store.read_now(lambda conn: get_mailbox(conn, amal.account_id, amal.inbox))
     topics = [mailbox_topic(MailboxId(number)) for number in range(amal.inbox + 2500)]
+    topics += [names_topic(AccountId(number)) for number in range(amal.account_id + 2500)]
     store.read_now(lambda conn: _values_of(conn, topics[:1]))
     values, calls = count_calls(lambda: store.read_now(lambda conn: _values_of(conn, topics)))
     assert values.keys() == set(topics)
     assert box is not None
-    assert values[mailbox_topic(amal.inbox)] == box.modseq
-    assert values[topics[-1]] is None  # there is none of this number
+    seen = values[mailbox_topic(amal.inbox)]
+    assert isinstance(seen, tuple)
+    assert box.modseq in seen
+    assert values[names_topic(amal.account_id)] != ()
+    assert values[topics[-1]] == ()  # there is none of this number
     assert calls < 5 * len(topics)
 
 

@@ -24,14 +24,7 @@ from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.hints import EVERYTHING, Hints
 from zajil.store.engine.reader import Reader
 from zajil.store.engine.rows import execute_text, marks_of, number_array, portions
-from zajil.store.schema import (
-    annotation,
-    counter,
-    mailbox,
-    mailbox_right,
-    recipient,
-    subscription,
-)
+from zajil.store.schema import counter, recipient
 
 Callback = Callable[[], None]
 
@@ -137,29 +130,33 @@ class Changes:
 def _values_of(conn: Connection, topics: Iterable[Topic]) -> dict[Topic, object]:
     values: dict[Topic, object] = {}
     mailboxes: dict[int, Topic] = {}
+    accounts: dict[int, Topic] = {}
     for topic in topics:
         kind, _, number = topic.partition(":")
         if kind == "mailbox":
             mailboxes[int(number)] = topic
         elif kind == "names":
-            values[topic] = conn.execute(_NAMES, {"account_": int(number)}).one()
+            accounts[int(number)] = topic
         elif topic in _STANDS_AT:
             values[topic] = conn.execute(_STANDS_AT[topic]).first()
-    values |= dict.fromkeys(mailboxes.values())  # one that was deleted has none
-    for mailbox_id, modseq in _modseqs_of(conn, list(mailboxes)):
-        values[mailboxes[mailbox_id]] = modseq
+    for wanted, statements in ((mailboxes, _MODSEQS), (accounts, _NAMES)):
+        stands: dict[Topic, tuple[Any, ...]] = dict.fromkeys(wanted.values(), ())
+        for statement in statements:
+            for number, value in _ask(conn, statement, list(wanted)):
+                stands[wanted[number]] += (statement, value)
+        values |= stands
     return values
 
 
-def _modseqs_of(conn: Connection, ids: Sequence[int]) -> Iterator[Sequence[int]]:
+def _ask(conn: Connection, statement: str, ids: Sequence[int]) -> Iterator[Sequence[Any]]:
     # By the driver itself: as parameters of SQLAlchemy, ten thousand ids take a fifth of a second,
     # each second.
-    start = "SELECT id, modseq FROM mailbox WHERE id"
-    if conn.dialect.name == "postgresql":
-        yield from execute_text(conn, f"{start} = ANY(%s::bigint[])", (number_array(ids),))
+    if ids and conn.dialect.name == "postgresql":
+        text = statement.format("= ANY(%s::bigint[])")
+        yield from execute_text(conn, text, (number_array(ids),))
         return
     for some in portions(ids):
-        yield from execute_text(conn, f"{start} IN {marks_of(conn, some)}", some)
+        yield from execute_text(conn, statement.format(f"IN {marks_of(conn, some)}"), some)
 
 
 _STANDS_AT: dict[Topic, sa.Select[Any]] = {
@@ -172,16 +169,12 @@ _STANDS_AT: dict[Topic, sa.Select[Any]] = {
 }
 
 
-def _of_account(table: sa.Table, value: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
-    mine = table.c.account_id == sa.bindparam("account_")
-    return sa.select(value).select_from(table).where(mine).scalar_subquery()
-
-
-_NAMES = sa.select(
+_MODSEQS = ("SELECT id, modseq FROM mailbox WHERE id {}",)
+_NAMES = (
     # A mailbox that is made or renamed has a UIDVALIDITY that none had before.
-    _of_account(mailbox, sa.func.sum(mailbox.c.uid_validity)),
-    _of_account(subscription, sa.func.count()),
-    _of_account(mailbox_right, sa.func.sum(mailbox_right.c.mailbox_id)),
-    _of_account(annotation, sa.func.count()),
+    "SELECT account_id, sum(uid_validity) FROM mailbox WHERE account_id {} GROUP BY account_id",
+    "SELECT account_id, count(*) FROM subscription WHERE account_id {} GROUP BY account_id",
+    "SELECT account_id, sum(mailbox_id) FROM mailbox_right WHERE account_id {} GROUP BY account_id",
+    "SELECT account_id, count(*) FROM annotation WHERE account_id {} GROUP BY account_id",
 )
 """What changes with nearly every change of the names that an account sees."""
