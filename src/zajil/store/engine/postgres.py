@@ -362,8 +362,8 @@ Two batches that wait for each other would do so for a second: PostgreSQL looks 
 sooner, and only its administrator can change that (``deadlock_timeout``).
 """
 
-_BE_FORGOTTEN: LiteralString = f"{_BE_IMPATIENT}; SET idle_in_transaction_session_timeout = 60000"
-"""Let the server also end a transaction that hears nothing for a minute: a network may lose a
+_BE_FORGOTTEN: LiteralString = f"{_BE_IMPATIENT}; SET idle_in_transaction_session_timeout = 10000"
+"""Let the server also end a transaction that hears nothing for ten seconds: a network may lose a
 connection without a word to either end, and the locks of its transaction would stay for hours."""
 
 

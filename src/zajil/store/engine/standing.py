@@ -7,6 +7,7 @@ was suspended knows when it wakes up that it may be gone, before it asks anybody
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -59,6 +60,9 @@ class NodeStanding:
         self.state = NodeState.ACTIVE
         self.is_gone = False
         self._sure_until = 0.0
+        self._turn = threading.Lock()
+        self._asked = 0.0
+        """When somebody asked last, in turn."""
         self._seen = (-1, 0.0)
         """The beat at the last look, and when that began."""
         self.when_gone: Callable[[], None] = lambda: None
@@ -74,10 +78,15 @@ class NodeStanding:
     def ask(self) -> bool:
         """Beat, and return whether the node may go on; false also where nobody knows. Blocks.
 
-        A look would not do: others may declare the node gone right after it.
+        A look would not do: others may declare the node gone right after it. Of many that ask at
+        the same time, one does for all.
         """
-        with suppress(StoreUnavailable):
-            self.beat()
+        began = boot_seconds()
+        with self._turn:
+            if self._asked < began:
+                with suppress(StoreUnavailable):
+                    self.beat()
+                self._asked = boot_seconds()
         return self.is_sure
 
     async def may_go_on(self) -> bool:
