@@ -17,10 +17,11 @@ from kit.certificates import TestAuthority
 from kit.installation import Installation
 from kit.reloaded import trusting_anybody
 from kit.sharded import PASSWORD, Sharded, make_sharded
-from kit.store import PostgresServer
+from kit.store import PostgresServer, open_test_store
 from zajil.app.shards import prepare_shards
 from zajil.config.load import parse_configuration
 from zajil.net.system import SystemClock
+from zajil.store.engine.nodes import list_nodes
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -141,6 +142,29 @@ def test_mail_from_outside_is_for_one_shard_at_a_time(server: Installation) -> N
         assert b"Hello" in await_mail(server, who, f"for {who}")
 
 
+def test_aliases_that_lead_to_each_other_across_shards_end(
+    server: Installation, sharded: Sharded
+) -> None:
+    """No shard sees the loop when they are made; the mail is returned."""
+    sharded.run("alias", "add", "round@y.test", "round@north.test")
+    sharded.run("alias", "add", "round@north.test", "round@y.test")
+    submit(server, "b@y.test", ["round@north.test"], "round and round")
+    bounce = await_mail(server, "b@y.test", "Not delivered: round and round")
+    assert b"Status: 5.4.6" in bounce
+
+
+def test_rights_stay_within_a_shard(server: Installation, sharded: Sharded) -> None:
+    """An account of another shard is nobody here, whoever asks."""
+    for command in (
+        ("account", "delegate", "b@y.test", "--to", "anna@north.test"),
+        ("domain", "admin", "add", "y.test", "anna@north.test"),
+    ):
+        assert sharded.try_to(*command)[0] == 1
+    client = imap(server, "b@y.test")
+    assert client.setacl("INBOX", "anna@north.test", "lr")[0] == "NO"
+    client.logout()
+
+
 def test_the_postmaster_of_a_domain_is_an_administrator_of_the_main_shard(
     server: Installation,
 ) -> None:
@@ -215,15 +239,15 @@ def test_a_shard_that_the_server_does_not_know_yet(server: Installation, sharded
     submit(server, "b@y.test", ["x@south.test"], "waits")
     for _ in range(300):
         waiting = sharded.read("queue", "list", "--recipient", "x@south.test")
-        if "the shard south is in use after" in str(waiting):
+        if "the shard south is not available" in str(waiting):
             break
         time.sleep(0.1)
-    assert "the shard south is in use after" in str(waiting)
+    assert "the shard south is not available" in str(waiting)
     host, port = server.address("web")
     with httpx.Client(base_url=f"http://{host}:{port}", timeout=60) as browser:
         csrf = find_csrf(browser.get("/login").text)
         form = {"csrf": csrf, "login": "x@south.test", "password": PASSWORD, "next": "/mail"}
-        assert browser.post("/login", data=form, follow_redirects=True).status_code == 403
+        assert browser.post("/login", data=form, follow_redirects=True).status_code == 503
 
 
 def test_a_second_node_gets_its_folder_of_a_shard(
@@ -236,7 +260,15 @@ def test_a_second_node_gets_its_folder_of_a_shard(
         configuration = parse_configuration(
             text, first.configuration, [f"server.data_dir={tmp_path / 'two'}"]
         )
-        _, locks = prepare_shards(configuration, SystemClock(), 0)
+        locks = prepare_shards(configuration, SystemClock(), 0).locks
         assert (tmp_path / "two/shards/north").stat().st_mode & 0o777 == 0o700
+        # Each shard knows the node by another id.
+        ids = set[str]()
+        for url in (postgres_url, north_url):
+            store = open_test_store(url, tmp_path / "watcher", None)
+            ids |= {row.node_id for row in store.read_now(list_nodes)}
+            store.close_now()
+        folders = (tmp_path / "two", tmp_path / "two/shards/north")
+        assert ids == {(folder / "node.id").read_text().strip() for folder in folders}
         for lock in locks:
             lock.release()

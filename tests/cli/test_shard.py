@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
 from kit.command_line import Run, as_json
+from kit.store import make_intake, open_test_store
 from zajil.app.shards import ShardNotConfigured, prepare_shards
 from zajil.config.load import load_configuration
+from zajil.core.address import parse_address
+from zajil.core.directory import AccountEntry
 from zajil.net.system import SystemClock
+from zajil.store.mail.intake import write_intakes
+from zajil.store.people.accounts import list_accounts
+from zajil.store.people.directory import look_up
+from zajil.store.shards.move import blobs_of_account
+from zajil.store.shards.numbers import RANGE
 
 
 @pytest.fixture
@@ -93,6 +103,45 @@ def test_each_shard_has_its_backups(sharded: Run, tmp_path: Path) -> None:
     assert sharded("account", "show", "anna@east.test")[0] == 0
 
 
+def test_one_shard_is_restored_alone(sharded: Run, server: Path, tmp_path: Path) -> None:
+    target = ("--set", f"backup.target={tmp_path}/copies", "--shard", "east")
+    data = server.parent / "data"
+    sharded("--shard", "east", "domain", "add", "east.test")
+    sharded("account", "add", "anna@east.test")
+    east = open_test_store("sqlite", data / "shards/east")
+    entry = east.read_now(lambda conn: look_up(conn, parse_address("anna@east.test"))).entry
+    assert isinstance(entry, AccountEntry)
+    text = b"Subject: kept\r\n\r\nText\r\n"
+    east.write_now(write_intakes, make_intake(east.blobs.stage([text]), local=[entry]))
+    (blob_id,) = east.read_now(partial(blobs_of_account, account_id=entry.account_id))
+    east.close_now()
+    assert sharded(*target, "backup", "create")[::2] == (0, "")
+    main = (data / "store.sqlite").read_bytes()
+
+    rmtree(data / "shards/east")
+    assert sharded("account", "show", "anna@east.test")[0] == 1
+    assert sharded("account", "show", "admin")[0] == 0
+    restored = sharded(*target, "backup", "restore")
+    assert restored[0] == 0, restored
+    assert (data / "store.sqlite").read_bytes() == main
+    assert sharded("--shard", "east", "store", "check")[0] == 0
+    assert sharded("account", "add", "bob@east.test")[0] == 0
+    east = open_test_store("sqlite", data / "shards/east")
+    assert east.read_now(partial(east.blobs.read, blob_id=blob_id)) == text
+    assert [row.account_id // RANGE for row in east.read_now(list_accounts)] == [1, 1]
+    east.close_now()
+
+
+def test_what_is_about_the_main_shard_alone_says_so(sharded: Run) -> None:
+    status, out, err = sharded("queue", "list")
+    assert status == 0
+    assert err == (
+        "zajil: this is about the shard main; --shard NAME chooses another one (east, west)\n"
+    )
+    assert sharded("--shard", "main", "queue", "list") == (0, out, "")
+    assert sharded("queue", "list", "--json")[2] == ""
+
+
 def test_a_server_needs_all_shards_that_have_domains(sharded: Run, server: Path) -> None:
     """Else it would refuse their mail for good, because a line of the configuration was lost."""
     assert sharded("--shard", "east", "domain", "add", "east.test")[0] == 0
@@ -103,5 +152,5 @@ def test_a_server_needs_all_shards_that_have_domains(sharded: Run, server: Path)
     server.write_text(text)
     assert sharded("domain", "remove", "east.test")[0] == 0
     server.write_text(text[: text.index("[store.shards]")])
-    done, locks = prepare_shards(load_configuration(server, ()), SystemClock(), 1.0)
-    assert ([one.name for one in done], locks) == (["main"], [])
+    start = prepare_shards(load_configuration(server, ()), SystemClock(), 1.0)
+    assert ([one.name for one in start.done], start.locks) == (["main"], [])

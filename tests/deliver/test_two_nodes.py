@@ -91,7 +91,7 @@ def test_a_node_that_is_gone_hands_nothing_to_another_shard(
                         two.standing.declare_gone(row)
                 return "north"
 
-            handover = Handover(home_of, contexts, contexts, refusal_of)
+            handover = Handover(home_of, lambda _: False, contexts, contexts, refusal_of)
             first.deliverer._hand_over = handover.leaves_some
             await first.put("anna@south.test")
             await first.deliverer.run_due()

@@ -18,6 +18,7 @@ from kit.zone import Zone, ZoneResolver
 from zajil.config.options import DeliverOptions, QueueOptions
 from zajil.config.options_smarthost import SmarthostOptions
 from zajil.core.ids import BlobId, MailId
+from zajil.deliver.handover import Handover
 from zajil.deliver.routes import Resolves
 from zajil.deliver.run import Deliverer
 from zajil.deliver.sts_policies import StsPolicies
@@ -119,6 +120,7 @@ async def courier(
     smarthost: SmarthostOptions | None = None,
     policies: StsPolicies | None = None,
     note_tls: NoteTlsSession | None = None,
+    handover: Handover | None = None,
     **options: Any,
 ) -> AsyncIterator[Courier]:
     """Set a deliverer up on a store that is not started yet; its end drains it.
@@ -136,6 +138,7 @@ async def courier(
         smarthost: ``[smarthost]``.
         policies: of MTA-STS; ``None``: they are not followed.
         note_tls: counts connections for TLS reports.
+        handover: knows other shards; ``None``: there are none.
         options: fields of ``DeliverOptions``, and of ``QueueOptions`` with ``queue_`` before them.
     """
     clock = clock or FakeClock(NOW_MS)
@@ -159,6 +162,7 @@ async def courier(
             smarthost=smarthost or SmarthostOptions(),
             policies=policies,
             note_tls=note_tls,
+            hand_over=None if handover is None else handover.leaves_some,
         )
 
     async with running(store):

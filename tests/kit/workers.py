@@ -51,6 +51,7 @@ _KEPT_TOGETHER = (
     "tests/app/test_generations.py",
     "tests/app/test_modules_at_rest.py",
     "tests/app/test_power_loss.py",
+    "tests/app/test_shard_away.py",
     "tests/app/test_shard_moves.py",
     "tests/app/test_shards.py",
     "tests/attacks/test_resources.py",

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from kit.blobs import KEY, OTHER, key_file, write
 from kit.store import open_test_store
-from zajil.app.shards import open_stores
+from zajil.app.shards import open_shard
 from zajil.config.load import parse_configuration
+from zajil.config.options_shards import MAIN_SHARD
 from zajil.core.ids import BlobId
 from zajil.net.system import SystemClock
 from zajil.store.blobs.keys import BadStoreKey, StoreKeys, key_id
@@ -146,10 +147,12 @@ def test_a_worker_remembers_the_key_that_it_found(tmp_path: Path) -> None:
     open_test_store("sqlite", tmp_path / "data", key_file=path).close_now()
     text = f'[server]\nhostname = "a.example"\ndata_dir = "{tmp_path}/data"\n[store]\nkey_file = '
     configuration = parse_configuration(f'{text}"{path}"\n', tmp_path / "z.toml")
-    for worker, used in ((None, []), (0, [key_id(KEY)])):
-        (store,) = open_stores(configuration, SystemClock(), os.urandom, worker, {}).values()
-        assert store.read_now(load_used_keys) == used
-        store.close_now()
+    store = open_test_store("sqlite", tmp_path / "data", None, key_file=path)
+    assert store.read_now(load_used_keys) == []
+    store.close_now()
+    store = open_shard(configuration, MAIN_SHARD, SystemClock(), os.urandom, 0)
+    assert store.read_now(load_used_keys) == [key_id(KEY)]
+    store.close_now()
 
 
 def test_locations() -> None:

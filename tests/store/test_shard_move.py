@@ -262,3 +262,20 @@ def test_a_node_that_starts_takes_no_id_back(stores: list[Store]) -> None:
     sa.event.remove(engine, "before_cursor_execute", take)
     take()
     assert len(given) == len(set(given)) > 2
+
+
+def test_an_account_moves_there_and_back(stores: list[Store]) -> None:
+    source, target = stores
+    account_id = fill(source)
+    before = [rows(source, table) for table in (message, mailbox)]
+    for one, other in (stores, stores[::-1]):
+        one.write_now(set_active, NewActive(account_id, active=False))
+        copy_bytes(one, other, account_id)
+        copied = receive(one, other, account_id)
+        assert one.write_now(empty_account, Emptying(account_id, copied))
+        one.write_now(let_go, account_id)
+    assert [rows(source, table) for table in (message, mailbox)] == before
+    assert rows(target, mailbox) == []
+    # It counts its own ids, and not those of who comes back.
+    source.write_now(keep_to_range, 0)
+    assert make_account(source, "other@north.test").account_id < RANGE

@@ -61,12 +61,17 @@ class ShardContexts:
 
     Args:
         home_of: the shard of an address, from memory; ``None``: its domain is not ours.
+        is_single: whether an account is apart from its domain.
     """
 
-    def __init__(self, home_of: Callable[[Address], str | None]) -> None:
+    def __init__(
+        self, home_of: Callable[[Address], str | None], is_single: Callable[[Address], bool]
+    ) -> None:
         self.home_of = home_of
+        self.is_single = is_single
         self.contexts: dict[str, AcceptanceContext] = {}
-        """By name of the shard; one that was created after the start of the server is not there."""
+        """By name of the shard; one whose database is away, or that was created after the start of
+        the server, is not there."""
 
 
 @value_class(frozen=True, slots=True, kw_only=True)

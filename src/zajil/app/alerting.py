@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from zajil.app.directory import find_directory_problem
 from zajil.app.monitoring import list_certificates
 from zajil.app.resources import WorkerResources, own_mailer
 from zajil.certificates.listing import list_all
+from zajil.config.options_shards import MAIN_SHARD
 from zajil.monitor.alert_texts import Speaker
 from zajil.monitor.alerts import AlertKeeper, AlertMailer
 from zajil.monitor.conditions import AlertCondition, AlertKind
@@ -29,6 +31,9 @@ from zajil.monitor.store_check import find_damaged_store
 from zajil.operations.dns_watch import find_lost_records
 from zajil.web.language import OWN_LANGUAGE, load_languages
 
+if TYPE_CHECKING:
+    from zajil.app.sharded import WorkerShards
+
 LOOK_SECONDS = 60.0
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
@@ -38,16 +43,28 @@ _DNS_DELAY = 600.0
 """A start, which mail waits for, needs DNS and this worker for other things."""
 
 
+_OF_THE_SERVER = frozenset(
+    {AlertKind.DISK, AlertKind.CERTIFICATE, AlertKind.WORKERS},
+)
+"""What the main shard looks at for all."""
+
+
 def alert_keeper(resources: WorkerResources) -> AlertKeeper:
     """Return what looks at all conditions and tells of them."""
-    configuration = resources.configuration
+    configuration, shards = resources.configuration, resources.shards
+    is_main = resources.shard == MAIN_SHARD
     letters = AlertMailer(
         mailer=own_mailer(resources),
         options=configuration.alerts,
         hostname=configuration.server.hostname,
+        shard="" if is_main else resources.shard,
         languages=find_language,
+        elsewhere=None if shards is None or is_main else shards.resources[MAIN_SHARD].store,
     )
-    return AlertKeeper(letters, _watches(resources))
+    watches = _watches(resources)
+    if not is_main:
+        watches = [one for one in watches if not one.kinds & _OF_THE_SERVER]
+    return AlertKeeper(letters, watches)
 
 
 def find_language(code: str) -> Speaker:
@@ -88,6 +105,9 @@ def _watches(resources: WorkerResources) -> Sequence[AlertWatch]:
             AlertWatch(frozenset({AlertKind.NODE, AlertKind.CLOCK}), find_nodes, LOOK_SECONDS),
             AlertWatch(frozenset({AlertKind.UPGRADE}), find_upgrade, _HOUR),
         ]
+    if resources.shards is not None and configuration.store.shards:
+        find_shards = functools.partial(_find_lost_shards, resources.shards)
+        watches.append(AlertWatch(frozenset({AlertKind.SHARD}), find_shards, LOOK_SECONDS))
     if configuration.directory.urls:
         find_directory = functools.partial(find_directory_problem, store, clock)
         watches.append(AlertWatch(frozenset({AlertKind.DIRECTORY}), find_directory, LOOK_SECONDS))
@@ -104,6 +124,13 @@ def _watches(resources: WorkerResources) -> Sequence[AlertWatch]:
         find_dns = functools.partial(_find_dns, resources)
         watches.append(AlertWatch(frozenset({AlertKind.DNS}), find_dns, _DAY, _DNS_DELAY))
     return watches
+
+
+async def _find_lost_shards(shards: WorkerShards) -> Found:
+    lost = await shards.find_lost()
+    return [
+        AlertCondition(AlertKind.SHARD, shard, {"reason": reason}) for shard, reason in lost.items()
+    ]
 
 
 async def _find_failures(resources: WorkerResources) -> Found:

@@ -74,18 +74,14 @@ def imap_service(resources: WorkerResources, login: LoginService, name: Service)
     """Make the service of port 143 or 993."""
     limits, tls = resources.configuration.limits, resources.server_tls
     starttls = tls is not None and not name.has_implicit_tls
+    others: dict[str, ImapServices] = {}
+
+    def add(other: WorkerResources) -> None:
+        others[other.shard] = ImapServices(other.store, login, other.clock, starttls, name)
+
+    _for_each_other(resources, add)
     return make_imap_service(
-        ImapServices(
-            resources.store,
-            login,
-            resources.clock,
-            starttls,
-            name,
-            {
-                shard: ImapServices(other.store, login, other.clock, starttls, name)
-                for shard, other in _others(resources).items()
-            },
-        ),
+        ImapServices(resources.store, login, resources.clock, starttls, name, others),
         resources.configuration.server.hostname,
         limits,
         tls=tls,
@@ -104,18 +100,16 @@ def pop3_service(
 ) -> LineService:
     """Make the service of port 110 or 995; ``locks``: those of each shard, by its name."""
     limits = resources.configuration.limits
+    others: dict[str, Pop3Services] = {}
+
+    def add(other: WorkerResources) -> None:
+        lock = locks[other.shard]
+        others[other.shard] = Pop3Services(other.store, login, lock, other.clock, name)
+
+    _for_each_other(resources, add)
+    own = locks[resources.shard]
     return make_pop3_service(
-        Pop3Services(
-            resources.store,
-            login,
-            locks[resources.shard],
-            resources.clock,
-            name,
-            {
-                shard: Pop3Services(other.store, login, locks[shard], other.clock, name)
-                for shard, other in _others(resources).items()
-            },
-        ),
+        Pop3Services(resources.store, login, own, resources.clock, name, others),
         resources.configuration.server.hostname,
         tls=resources.server_tls,
         implicit_tls=name.has_implicit_tls,
@@ -162,18 +156,17 @@ def record_floods(store: Store, events: Sequence[TrackingEvent]) -> None:
     store.write_later(record_events, EventBatch(None, None, events[0].at_ms, tuple(events)))
 
 
-def _others(resources: WorkerResources) -> Mapping[str, WorkerResources]:
-    return {} if resources.shards is None else resources.shards.others
+def _for_each_other(resources: WorkerResources, use: Callable[[WorkerResources], None]) -> None:
+    """Call a function for each shard besides the main one, now or when it is opened."""
+    if resources.shards is not None:
+        resources.shards.for_each_other(use)
 
 
 def acceptance_context(resources: WorkerResources, name: Service) -> AcceptanceContext:
     """Make what all mails of a service share, in each shard; gives that of this one."""
     if resources.shards is None:
         return own_context(resources, name, None)
-    shards = ShardContexts(resources.shards.homes.of)
-    for shard, one in resources.shards.resources.items():
-        shards.contexts[shard] = own_context(one, name, shards)
-    return shards.contexts[resources.shard]
+    return resources.shards.make_contexts(name).contexts[resources.shard]
 
 
 def own_context(

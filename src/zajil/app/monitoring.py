@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from zajil.app.certificates import read_all_facts
 from zajil.app.resources import WorkerResources
+from zajil.config.shards import configuration_of
 from zajil.dns.flow import Answer
 from zajil.monitor import meters
 from zajil.monitor.conditions import Ending
@@ -80,7 +81,15 @@ def monitor_server(resources: WorkerResources) -> MonitorServer:
     from zajil.monitor.health import Health
     from zajil.monitor.http import MonitorServer
     from zajil.monitor.scrape import write_metrics
-    from zajil.monitor.state import StateReader
+    from zajil.monitor.state import ShardPlace, StateReader
+
+    def list_shards() -> Sequence[ShardPlace]:
+        found = []
+        for name in resources.configuration.store.shards:
+            one = None if resources.shards is None else resources.shards.resources.get(name)
+            backup = configuration_of(resources.configuration, name).backup.target
+            found.append(ShardPlace(name, None if one is None else one.store, backup))
+        return found
 
     store, clock = resources.store, resources.clock
     states = StateReader(
@@ -90,6 +99,7 @@ def monitor_server(resources: WorkerResources) -> MonitorServer:
         sessions=resources.sessions,
         certificates=functools.partial(list_certificates, resources),
         backup_place=resources.configuration.backup.target,
+        shards=list_shards,
     )
 
     async def metrics() -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zajil.app.open_files import allow_open_files, files_needed
 from zajil.app.running import RunningServer
-from zajil.app.shards import ShardNotCreated, leave_shards, prepare_shards
+from zajil.app.shards import leave_shards, prepare_shards
 from zajil.app.shared import CannotStart, Permanent, Shared, make_permanent, make_shared
 from zajil.check.content.lookalike import load_tables
 from zajil.config.options import Configuration
@@ -66,7 +66,7 @@ def serve(
     command = ("--config", str(file), *(f"--set={one}" for one in overrides))
     shared = _prepare(make_permanent(configuration, file, load, command), configuration)
     status = RunningServer(shared, ready_fd).run(stop_fd)
-    _leave(shared.permanent, configuration)
+    leave_shards(configuration, shared.permanent.shards.ready)
     log.info("stopped", status=status)
     return status
 
@@ -85,23 +85,15 @@ def _prepare(permanent: Permanent, configuration: Configuration) -> Shared:
         _become(server.user)
         claim_folder(server.data_dir)
         permanent.lock.take(server.shutdown_grace_ms / 1000)
-        prepared, permanent.shard_locks = prepare_shards(
+        permanent.shards = prepare_shards(
             configuration, SystemClock(), server.shutdown_grace_ms / 1000
         )
-        permanent.starts = {one.name: one.prepared.start_ms for one in prepared}
         load_tables()
-    except (BindFailed, BadCertificate, StoreUnavailable, ShardNotCreated) as error:
+    except (BindFailed, BadCertificate, StoreUnavailable) as error:
         raise CannotStart(str(error)) from error
-    for one in prepared:
+    for one in permanent.shards.done:
         _tell(one.prepared)
     return shared
-
-
-def _leave(permanent: Permanent, configuration: Configuration) -> None:
-    try:
-        leave_shards(configuration, permanent.starts)
-    except StoreUnavailable as error:
-        get_logger().warning("cannot tell the other nodes of the stop", reason=str(error))
 
 
 def _tell(prepared: Prepared) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zajil.app.certificates import StoredCertificates, watch_ends, watch_own_files
 from zajil.app.chores import ChoreRunner
@@ -13,16 +14,22 @@ from zajil.app.directory import person_passwords
 from zajil.app.listeners import imap_service, pop3_service, smtp_service
 from zajil.app.monitoring import monitor_server
 from zajil.app.resources import ACCOUNTS, METRICS, WorkerResources
+from zajil.app.shards import until_shards_are_used
 from zajil.app.sts_policies import sts_policies
 from zajil.app.upkeep import make_chores
 from zajil.app.web_listeners import web_servers
+from zajil.config.options_shards import MAIN_SHARD
 from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, SMTP_SERVICES
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
 from zajil.login.tokens import TokenJudge
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionLimits
+from zajil.net.logger import work_for_shard
 from zajil.read.pop3.locks import MaildropLocks
+
+if TYPE_CHECKING:
+    from zajil.app.sharded import WorkerShards
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +53,8 @@ class Parts:
     """Each stops a part, within a number of seconds; it may be called again."""
     last_drains: list[Callable[[float], Awaitable[object]]] = field(default_factory=list)
     """The same, of what goes on while the node is drained."""
+    locks: dict[str, MaildropLocks] = field(default_factory=dict)
+    """Of POP3 in each shard, if it is served."""
 
 
 async def make_parts(resources: WorkerResources) -> Parts:
@@ -53,7 +62,8 @@ async def make_parts(resources: WorkerResources) -> Parts:
     store = resources.store
     login = _login_service(resources)
     parts = Parts()
-    others = {} if resources.shards is None else resources.shards.others
+    shards = resources.shards
+    every = [resources] if shards is None else list(shards.resources.values())
     if resources.server_tls is not None and resources.configuration.acme.directory is not None:
         stored = StoredCertificates(store, resources.server_tls)
         await stored.load()
@@ -63,7 +73,9 @@ async def make_parts(resources: WorkerResources) -> Parts:
     for name in IMAP_SERVICES:
         await _listen(parts, imap_service(resources, login, name), resources.sockets[name])
     if any(resources.sockets[name] for name in POP3_SERVICES):
-        locks = {one.shard: await _begin_locks(parts, one) for one in (resources, *others.values())}
+        locks = parts.locks
+        for one in every:
+            locks[one.shard] = await _begin_locks(parts, one)
         for name in POP3_SERVICES:
             service = pop3_service(resources, login, locks, name)
             await _listen(parts, service, resources.sockets[name])
@@ -77,9 +89,28 @@ async def make_parts(resources: WorkerResources) -> Parts:
         parts.runs.append(watch_own_files(resources.server_tls))
         if resources.is_first:
             parts.duties.append(watch_ends(store, resources.clock, resources.configuration))
-    for one in (resources, *others.values()):
+    for one in every:
         _work_on_store(parts, one)
+    if shards is None:
+        parts.runs.append(until_shards_are_used(store))
+    else:
+        parts.runs.append(shards.keeper.run())
+        parts.duties.append(shards.keeper.watch(functools.partial(_add_shard, parts, shards)))
     return parts
+
+
+async def _add_shard(
+    parts: Parts, shards: WorkerShards, one: WorkerResources
+) -> list[Coroutine[Any, Any, object]]:
+    """Serve one more shard from now on; gives what the caller runs for it."""
+    late = Parts()
+    if parts.locks:
+        parts.locks[one.shard] = await _begin_locks(late, one)
+    shards.join(one)
+    _work_on_store(late, one)
+    parts.drains += late.drains
+    parts.yields += late.yields
+    return late.runs
 
 
 async def _begin_locks(parts: Parts, resources: WorkerResources) -> MaildropLocks:
@@ -92,25 +123,27 @@ async def _begin_locks(parts: Parts, resources: WorkerResources) -> MaildropLock
 def _work_on_store(parts: Parts, resources: WorkerResources) -> None:
     """Add what is done for a store whoever is connected: its queue, its counts, its chores."""
     deliverer = _deliverer(resources)
-    parts.runs.append(deliverer.run())
+    runs: list[Coroutine[Any, Any, object]] = [deliverer.run(), resources.traffic.run()]
     parts.drains.append(deliverer.drain)
     parts.yields.append(deliverer.drain)
     parts.drains.append(_closing(resources.refusals))
-    parts.runs.append(resources.traffic.run())
     parts.drains.append(resources.traffic.drain)
     if resources.dmarc_counts is not None:
-        parts.runs.append(resources.dmarc_counts.run())
+        runs.append(resources.dmarc_counts.run())
     if resources.tls_counts is not None:
-        parts.runs.append(resources.tls_counts.run())
+        runs.append(resources.tls_counts.run())
     if resources.checks.lists:
-        parts.runs.append(resources.checks.lists.watch())
+        runs.append(resources.checks.lists.watch())
     if resources.checks.knowledge is not None:
         scanners = resources.checks.knowledge.scanners
         parts.drains.append(lambda _grace: scanners.close())
     chores = ChoreRunner(resources.store, resources.worker, make_chores(resources))
-    parts.runs.append(chores.run())
+    runs.append(chores.run())
     parts.drains.append(chores.drain)
     parts.yields.append(chores.drain)
+    if resources.shard != MAIN_SHARD:
+        runs = [work_for_shard(resources.shard, run) for run in runs]
+    parts.runs += runs
 
 
 def _deliverer(resources: WorkerResources) -> Deliverer:

@@ -6,12 +6,13 @@ import hashlib
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from zajil.app.certificates import make_keeper
 from zajil.app.resources import ACCOUNTS
+from zajil.app.shards import ReadyShards, ShardStart
 from zajil.config.options import Configuration
 from zajil.config.options_server import ListenOptions
 from zajil.core.errors import Unavailable
@@ -53,10 +54,8 @@ class Permanent:
     sessions: Mapping[str, SessionTable]
     meters: MeterTable
     """What the supervisor and the workers count, for metrics."""
-    shard_locks: Sequence[ServerLock] = ()
-    """Of the data folders of shards; held as ``lock`` is."""
-    starts: Mapping[str, int] = field(default_factory=dict)
-    """By shard: what tells this start of the node from others (``Prepared.start_ms``)."""
+    shards: ShardStart
+    """What was made ready, and the locks of the other data folders, held as ``lock`` is."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,6 +113,7 @@ def make_permanent(
         listeners=_passed_listeners(),
         sessions={name: SessionTable(SLOTS) for name in (*SERVICES, ACCOUNTS)},
         meters=MeterTable(SLOTS),
+        shards=ShardStart(ReadyShards(configuration)),
     )
 
 

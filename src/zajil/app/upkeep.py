@@ -131,9 +131,7 @@ def _sweeps(resources: WorkerResources) -> Sequence[Chore]:
 def _care_of_shards(resources: WorkerResources) -> Sequence[Chore]:
     if resources.shards is None or resources.shard != MAIN_SHARD:
         return []
-    shards = resources.shards
-    steps = (shards.let_moved_go, shards.forget_gone)
-    return [_every(resources, "moved accounts", _MINUTE, *steps)]
+    return [_every(resources, "moved accounts", _MINUTE, resources.shards.let_moved_go)]
 
 
 def _every(

@@ -63,13 +63,17 @@ def _make_pages(resources: WorkerResources, services: WebServices) -> ASGIApp:
     made: dict[str, Callable[[], ASGIApp]] = {
         resources.shard: functools.partial(make_web, services)
     }
-    for name, other in shards.others.items():
-        made[name] = functools.partial(_make_other, other, shards.logins[name])
+
+    def add(other: WorkerResources) -> None:
+        made[other.shard] = functools.partial(_make_other, other)
+
+    shards.for_each_other(add)
     return shards.make_pages(made, services.options.cookie_name)
 
 
-def _make_other(resources: WorkerResources, login: LoginService) -> ASGIApp:
-    return make_web(_web_services(resources, login))
+def _make_other(resources: WorkerResources) -> ASGIApp:
+    logins = {} if resources.shards is None else resources.shards.logins
+    return make_web(_web_services(resources, logins[resources.shard]))
 
 
 def _web_services(resources: WorkerResources, login: LoginService) -> WebServices:
@@ -96,7 +100,7 @@ def _web_services(resources: WorkerResources, login: LoginService) -> WebService
         certificate=lambda: tls.find(hostname) if tls is not None else None,
         names=OwnNames((name for name in pages if name), _domains(resources)),
         shard=resources.shard,
-        shard_of_login=None if resources.shards is None else resources.shards.homes.of_login,
+        shard_of_login=None if resources.shards is None else resources.shards.homes.of_typed,
         catalogue=_catalogue(resources),
     )
 
@@ -111,9 +115,14 @@ def _catalogue(resources: WorkerResources) -> OperationContext | None:
 
 def _domains(resources: WorkerResources) -> Callable[[], Awaitable[frozenset[str]]]:
     """Return what names the domains of all shards."""
-    if resources.shards is not None:
-        return resources.shards.homes.domains
-    return resources.store.directory.domains
+    shards = resources.shards
+    if shards is None:
+        return resources.store.directory.domains
+
+    async def domains() -> frozenset[str]:
+        return await resources.store.directory.domains() | shards.homes.domains()
+
+    return domains
 
 
 def _provider(resources: WorkerResources, url: str | None) -> OpenIdProvider | None:

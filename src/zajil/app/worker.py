@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from zajil.net.logger import get_logger
+from zajil.net.logger import get_logger, work_for_shard
 
 try:
     import uvloop
@@ -25,7 +25,7 @@ from zajil.app.monitoring import begin_tracing, watch
 from zajil.app.reload import take_over
 from zajil.app.resources import METRICS, WorkerResources
 from zajil.app.services import Parts, make_parts
-from zajil.app.shards import load_directories, open_stores
+from zajil.app.shards import load_shards, open_shard
 from zajil.app.shared import Shared
 from zajil.app.traffic import TrafficCounter
 from zajil.check.learned.learned_checks import LearnedChecks
@@ -125,6 +125,8 @@ class Worker:
         """Accept no more, and end with the last session."""
         self._drain = asyncio.Event()
         """Accept no more, and go on without work: an operator drains the node."""
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        """By shard, where there may be other nodes."""
 
     async def run(self) -> int:
         """Serve until the supervisor says stop; returns the exit status."""
@@ -139,12 +141,8 @@ class Worker:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         stores: dict[str, Store] = {}
         try:
-            starts = self.shared.permanent.starts
-            stores = open_stores(
-                self.configuration, self.clock, self.random, self.place.slot, starts
-            )
-            for store in stores.values():
-                store.start(loop)
+            stores[MAIN_SHARD] = self._open(MAIN_SHARD)
+            stores[MAIN_SHARD].start(loop)
         except NodeTaken as error:
             self.log.error("the server ends", reason=str(error))
             return STOP_SERVER
@@ -153,6 +151,9 @@ class Worker:
             return 1
         try:
             await self._serve(stores)
+        except NodeTaken as error:
+            self.log.error("the server ends", reason=str(error))
+            return STOP_SERVER
         except NodeGone as error:
             self.log.error("cannot go on", reason=str(error))
         finally:
@@ -176,29 +177,29 @@ class Worker:
         if after != before:
             self._log_events = EventLog(after, self.clock)
 
+    def _open(self, shard: str) -> Store:
+        start_ms = self.shared.permanent.shards.ready.start_ms(shard)
+        given = (self.configuration, shard, self.clock, self.random)
+        return open_shard(*given, self.place.slot, start_ms)
+
     async def _serve(self, stores: dict[str, Store]) -> None:
         self._log_events = EventLog(self.shared.configuration.log, self.clock)
-        counters = {name: TrafficCounter(store, self.clock) for name, store in stores.items()}
-        for name, store in stores.items():
-            store.observe(functools.partial(self._observe, counters[name]))
-        shared = [store for store in stores.values() if store.standing.is_shared]
-        keepers = [asyncio.create_task(self._node_keeper(store).run()) for store in shared]
-        shards = await load_directories(stores, self.configuration.server.hostname)
         resolver = Resolver(self.configuration.dns, self.clock, self.random)
-        every = {
-            name: self._resources(name, store, counters[name], resolver, shards)
-            for name, store in stores.items()
-        }
+        main, hostname = stores[MAIN_SHARD], self.configuration.server.hostname
+        self._keep_node(MAIN_SHARD, main)
+        shards = await load_shards(self.configuration, main, hostname)
+        resources = self._resources(MAIN_SHARD, main, resolver, shards)
         if shards is not None:
-            shards.resources.update(every)
-        resources = every[MAIN_SHARD]
+            make = functools.partial(self._resources, resolver=resolver, shards=shards)
+            given = (self.shared.permanent.shards.ready, stores, self._open, self._keep_node)
+            await shards.open_all(resources, *given, make)
         self._tracer = begin_tracing(resources)
         parts = await make_parts(resources)
         tasks = [asyncio.create_task(part) for part in parts.runs]
         duties = [asyncio.create_task(part) for part in parts.duties]
         server = self.configuration.server
         beats = asyncio.create_task(self._beat(server.worker_timeout_ms / 4000))
-        lasting = (beats, *keepers)
+        lasting = (beats, *self._keepers.values())
         await self._wait_for([*tasks, *duties, *lasting], self._stop, self._retire, self._drain)
         for duty in duties:
             duty.cancel()
@@ -210,11 +211,20 @@ class Worker:
         grace = 0.0 if _is_gone(stores) else server.shutdown_grace_ms / 1000
         drains = (*parts.drains, *parts.last_drains)
         await asyncio.gather(*(drain(grace) for drain in drains), return_exceptions=True)
-        for task in (*tasks, *lasting):
+        for task in (ended := (*tasks, *duties, beats, *self._keepers.values())):
             task.cancel()
-        await asyncio.gather(*tasks, *duties, *lasting, return_exceptions=True)
+        await asyncio.gather(*ended, return_exceptions=True)
         if self._tracer is not None:
             await asyncio.to_thread(self._tracer.close, _TRACE_SECONDS)
+
+    def _keep_node(self, shard: str, store: Store) -> asyncio.Task[None] | None:
+        """Show that this node lives, in a store that has several."""
+        if not store.standing.is_shared:
+            return None
+        keeps = self._node_keeper(store).run()
+        keeps = keeps if shard == MAIN_SHARD else work_for_shard(shard, keeps)
+        self._keepers[shard] = task = asyncio.create_task(keeps)
+        return task
 
     async def _wait_for(
         self,
@@ -319,9 +329,9 @@ class Worker:
                     )
             pause = min(2 * pause, _LOOK_SECONDS)
 
-    def _observe(self, traffic: TrafficCounter, batches: Sequence[EventBatch]) -> None:
+    def _observe(self, shard: str, traffic: TrafficCounter, batches: Sequence[EventBatch]) -> None:
         if self._log_events is not None:
-            self._log_events.tell(batches)
+            self._log_events.tell(batches, None if shard == MAIN_SHARD else shard)
         traffic.count(batches)
         if self._counter is not None:
             self._counter.count(batches)
@@ -342,7 +352,6 @@ class Worker:
         self,
         shard: str,
         store: Store,
-        traffic: TrafficCounter,
         resolver: Resolver,
         shards: WorkerShards | None,
     ) -> WorkerResources:
@@ -351,7 +360,9 @@ class Worker:
         sends_tls_reports = configuration.deliver.tls_reports
         count = functools.partial(store.write_later, count_intervals)
         meters = self._begin_to_count(store, resolver, shard)
-        options = () if shard == MAIN_SHARD else ("--shard", shard)
+        options = ("--shard", shard) if self.configuration.store.shards else ()
+        traffic = TrafficCounter(store, self.clock)
+        store.observe(functools.partial(self._observe, shard, traffic))
         signer = None
         if configuration.keys.sign:
             keyring = Keyring(store) if shards is None else shards.make_keyring(store, shard)

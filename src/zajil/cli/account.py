@@ -11,9 +11,10 @@ import typer
 from zajil.cli import account_change, account_move, account_person, account_show
 from zajil.cli.account_lists import add_csv
 from zajil.cli.app_password import app_password_app
+from zajil.cli.catalogue import forget_missing_account, keeping_track
 from zajil.cli.configured import open_operations
 from zajil.cli.errors import WrongUsage
-from zajil.cli.output import AsJson, Who, print_json
+from zajil.cli.output import AsJson, Who, print_json, printable
 
 account_app = typer.Typer(name="account", help="Accounts of this server.", no_args_is_help=True)
 account_app.add_typer(app_password_app)
@@ -199,14 +200,22 @@ def remove(
     Exit status: 0 done, 1 no such account, or it is the only target of an alias, 2 wrong usage.
     """
     from zajil.operations.accounts import find_account, remove_account
+    from zajil.store.people.accounts import NoSuchAccount
 
     with open_operations(context) as operations:
-        row = operations.read(lambda conn: find_account(conn, who))
+        try:
+            row = operations.read(lambda conn: find_account(conn, who))
+        except NoSuchAccount:
+            if not forget_missing_account(context, who):
+                raise
+            print(f"removed {printable(who)} from the catalogue: its shard does not have it")
+            return
         if not yes:
             if not sys.stdin.isatty():
                 raise WrongUsage("this removes all mail of the account; confirm with --yes")
             typer.confirm(f"Remove {row.address.unicode} and all its mail?", abort=True)
-        operations.run(remove_account, row.login)
+        with keeping_track(context, row):
+            operations.run(remove_account, row.login)
     print(f"removed {row.login}")
 
 

@@ -8,6 +8,7 @@ import typer
 
 from zajil.cli.account_show import account_to_dict, spell_forwarding
 from zajil.cli.alias import warn_unknown
+from zajil.cli.catalogue import keeping_track
 from zajil.cli.configured import open_operations
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, Who, duration_ms, print_json, printable
@@ -38,6 +39,7 @@ def rename(
     """
     from zajil.core.address import parse_address
     from zajil.operations.account_changes import rename as rename_account
+    from zajil.operations.accounts import find_account
 
     if address is None and login is None:
         raise WrongUsage("give a new address, or --login, or both")
@@ -45,7 +47,12 @@ def rename(
         raise WrongUsage("--keep-alias requires a new address")
     new = None if address is None else parse_address(address)
     with open_operations(context) as operations:
-        row = operations.run(rename_account, who, address=new, login=login, keeps_alias=keep_alias)
+        before = operations.read(lambda conn: find_account(conn, who))
+        with keeping_track(context, before, is_removed=False) as note:
+            row = operations.run(
+                rename_account, who, address=new, login=login, keeps_alias=keep_alias
+            )
+            note(row)
     _print(row, f"renamed: {row.address.unicode}, login {row.login}", as_json)
 
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zajil.cli.configured import open_operations, read_configuration
+from zajil.cli.catalogue import keeping_track
+from zajil.cli.configured import (
+    chosen_shard,
+    open_operations,
+    read_configuration,
+    read_whole_configuration,
+)
 from zajil.cli.errors import WrongUsage
 from zajil.cli.moving_in import caller
 from zajil.cli.output import (
@@ -21,6 +27,7 @@ from zajil.cli.output import (
     spell_size,
     spell_time,
 )
+from zajil.config.shards import shard_names
 from zajil.core.errors import NOT_DONE
 
 if TYPE_CHECKING:
@@ -107,7 +114,7 @@ def erase(
     """
     from zajil.operations.erase_account import erase_account, plan_erasure, what_is_left
 
-    configuration = read_configuration(context)
+    configuration, elsewhere = read_configuration(context), _in_other_shards(context)
     with open_operations(context) as operations:
         caps = operations.store.caps
         plan = operations.read(lambda conn: plan_erasure(conn, who, caps))
@@ -121,9 +128,12 @@ def erase(
             if not sys.stdin.isatty():
                 raise WrongUsage("this erases a person; confirm with --yes, or use --dry-run")
             typer.confirm("Erase all this?", abort=True)
-        with progress_bar("erasing", quiet=as_json) as progress:
+        with (
+            keeping_track(context, plan.person.row),
+            progress_bar("erasing", quiet=as_json) as progress,
+        ):
             done = operations.run(erase_account, plan, progress)
-        left = what_is_left(done.plan, configuration)
+        left = [*what_is_left(done.plan, configuration), *elsewhere]
     if as_json:
         print_json({**_done_facts(done), "left": left})
         return
@@ -131,6 +141,19 @@ def erase(
     print("left:")
     for sentence in left:
         print(printable(f"  - {sentence}"))
+
+
+def _in_other_shards(context: typer.Context) -> list[str]:
+    """Say what an erasure leaves in the shards that it was not about."""
+    whole = read_whole_configuration(context)
+    if not whole.store.shards:
+        return []
+    here = chosen_shard(context, whole)
+    others = [name for name in shard_names(whole) if name != here]
+    return [
+        f"journeys, sessions and what filters learned in the shards {', '.join(others)}: run this "
+        "command again with the address, and --shard NAME before `account`"
+    ]
 
 
 def _print_plan(plan: ErasurePlan) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,6 +68,8 @@ class Root:
     file: Path | None
     overrides: tuple[str, ...]
     shard: str | None = None
+    told: set[str] = field(default_factory=set)
+    """Sentences that were printed once."""
 
 
 def configuration_file(context: typer.Context, file: Path | None = None) -> Path:
@@ -144,7 +147,14 @@ def chosen_shard(context: typer.Context, configuration: Configuration) -> str:
 
     given = (context.params.get(name) for name in _NAMING)
     subjects = [one for value in given for one in _texts(value)]
-    return find_shard(configuration, subjects) if subjects else MAIN_SHARD
+    if subjects:
+        return find_shard(configuration, subjects)
+    others = ", ".join(configuration.store.shards)
+    text = f"zajil: this is about the shard main; --shard NAME chooses another one ({others})"
+    if text not in root.told and not context.params.get("as_json"):
+        root.told.add(text)
+        print(text, file=sys.stderr)
+    return MAIN_SHARD
 
 
 def _texts(value: object) -> list[str]:

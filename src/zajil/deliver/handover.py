@@ -1,7 +1,8 @@
 """Mail from shard to shard: the delivery calls the door of the other store, without SMTP.
 
 It is accepted there as any mail is, by ``accept``, so the result is a promise that was committed.
-As with another server, a crash between that commit and ours brings the mail twice.
+As with another server, a crash between that commit and ours brings the mail twice; an orderly stop
+does not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from zajil.core.mail_options import MailOptions, Notify
 from zajil.deliver.outgoing_mail import AttemptOutcome, RecipientResult, deferred, result_of
 from zajil.deliver.transaction import MaySend
 from zajil.route.directory_flow import ask_directory_and_wait
-from zajil.route.recipient import Remote, route_recipient
+from zajil.route.recipient import Remote, UnknownRecipient, route_recipient
 from zajil.smtp.reply import Reply
 from zajil.store.engine.errors import StoreError, StoreUnavailable
 from zajil.store.mail.blob_reader import BlobReader
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _PIECE = 262_144
 """Bytes of a message that are read at once."""
+_LAST_SECONDS = 5.0
+"""How long a commit of the other shard may take when the server stops."""
 _PROTOCOL = "LMTP"
 """In Received: what another program would have used to bring it."""
 
@@ -43,6 +46,7 @@ class Handover:
 
     Args:
         home_of: the shard of an address, from memory; ``None``: its domain is not ours.
+        is_single: whether an account is apart from its domain.
         judging: by shard, what accepts mail that came from outside before.
         trusting: by shard, what accepts mail of our own users, which was judged already.
         refusal: words what is not accepted as a reply.
@@ -51,11 +55,13 @@ class Handover:
     def __init__(
         self,
         home_of: Callable[[Address], str | None],
+        is_single: Callable[[Address], bool],
         judging: dict[str, AcceptanceContext],
         trusting: dict[str, AcceptanceContext],
         refusal: Callable[[AcceptanceContext, NotAccepted], Reply],
     ) -> None:
         self._home_of = home_of
+        self._is_single = is_single
         self._judging = judging
         self._trusting = trusting
         self._refusal = refusal
@@ -87,7 +93,7 @@ class Handover:
                 contexts = self._judging if mail.account_id is None else self._trusting
                 context = contexts.get(home)
                 if context is None:
-                    text = f"the shard {home} is in use after the next start of this server"
+                    text = f"the shard {home} is not available on this node"
                     attempt.results |= dict.fromkeys(claimed, deferred("4.3.0", text))
                     continue
                 got: Results = {}
@@ -96,7 +102,8 @@ class Handover:
                 except StoreError as error:
                     result = deferred("4.3.0", f"the shard {home} is not available: {error}")
                     got |= {one: result for one in claimed if one not in got}
-                attempt.results |= got
+                finally:  # when it is cancelled, too
+                    attempt.results |= got
                 attempt.events.append(_made(context, home, claimed, got))
         finally:
             body.close()
@@ -140,9 +147,16 @@ class Handover:
                 await waits
         if not await may_send():
             raise StoreUnavailable("another node may have taken over this mail")
-        outcome = await accept(context, _facts(context, mail, now_ms), transaction)
-        for one in taken:
-            got[one] = self._result(context, one, outcome)
+        work = accept(context, _facts(context, mail, now_ms), transaction)
+        accepting = asyncio.ensure_future(work)
+        try:
+            # The server may stop just now: the other shard must not commit what this one does not
+            # know of, and would bring again.
+            await _finish(accepting)
+        finally:
+            if accepting.done() and not accepting.cancelled():
+                for one in taken:
+                    got[one] = self._result(context, one, accepting.result())
 
     async def _name(
         self, context: AcceptanceContext, transaction: Transaction, one: LeasedRecipient
@@ -150,7 +164,9 @@ class Handover:
         directory = context.store.directory
         flow = route_recipient(one.recipient, directory.postmaster)
         route = await ask_directory_and_wait(flow, directory)
-        if isinstance(route, Remote):  # it was moved meanwhile, and is found by the next attempt
+        is_lost = isinstance(route, UnknownRecipient) and self._is_single(one.recipient)
+        # It was moved meanwhile, and is found by the next attempt; or the shard was restored.
+        if isinstance(route, Remote) or is_lost:
             return NotAccepted(RefusalReason.UNAVAILABLE)
         return add_recipient(
             transaction,
@@ -177,6 +193,16 @@ class Handover:
             context.hostname,
             reports=wants_reports and one.addressed_as is None,
         )
+
+
+async def _finish(work: asyncio.Future[Accepted | NotAccepted]) -> None:
+    """Wait for the end of something; cancelled, for some seconds more, then it is cancelled too."""
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work], timeout=_LAST_SECONDS)
+        work.cancel()
+        raise
 
 
 def _facts(context: AcceptanceContext, mail: LeasedRecipient, now_ms: int) -> SessionFacts:

@@ -12,6 +12,7 @@ from zajil.core.clock import Clock
 from zajil.login.account import Origin
 from zajil.login.throttle import WINDOW_MS, Throttle, Turn, throttled_network
 from zajil.net.floods import FAILED_LOGIN, RefusalBudget
+from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.people.login_failures import FailedLogin, count_failures, failures_of
@@ -29,14 +30,24 @@ class Guesses:
         clock: the time.
         free_failures: failures of one network before answers slow down; 0: never.
         refusals: how many failures of one peer are kept as events; ``None``: all.
+        counts: of another store, which counts for this one, too: who guesses in several shards
+            has no more tries than in one. ``None``: this store counts.
     """
 
     def __init__(
-        self, store: Store, clock: Clock, free_failures: int, refusals: RefusalBudget | None
+        self,
+        store: Store,
+        clock: Clock,
+        free_failures: int,
+        refusals: RefusalBudget | None,
+        counts: Guesses | None = None,
     ) -> None:
         self._store = store
+        self._counting: Store = store if counts is None else counts._counting
         self._clock = clock
         self._throttle = Throttle(free_failures) if free_failures else None
+        if counts is not None:
+            self._throttle = counts._throttle
         self._refusals = refusals
 
     async def take_turn(self, origin: Origin, name: str) -> Turn | None:
@@ -44,9 +55,15 @@ class Guesses:
         network = throttled_network(origin.peer)
         if self._throttle is None or self._throttle.is_known(network, name):
             return None
-        known = await self._store.read(lambda conn: failures_of(conn, network))
-        self._throttle.release(network, known.released_ms)
-        self._throttle.learn(network, known.count, known.last_ms)
+        try:
+            known = await self._counting.read(lambda conn: failures_of(conn, network))
+        except StoreUnavailable:
+            if self._counting is self._store:
+                raise
+            # The main shard is away, and this one is not: this worker's own count goes on.
+        else:
+            self._throttle.release(network, known.released_ms)
+            self._throttle.learn(network, known.count, known.last_ms)
         turn = self._throttle.take_turn(network, self._clock.now_ms())
         while isinstance(turn, int):  # milliseconds; whoever else waits may come first then
             await asyncio.sleep(turn / 1000)
@@ -82,7 +99,7 @@ class Guesses:
             network, now_ms, attempt, name
         ):
             failure = FailedLogin(network, now_ms, WINDOW_MS)
-            self._store.write_later(count_failures, failure)
+            self._counting.write_later(count_failures, failure)
         self.note_failure(
             origin, login, mechanism, f"invalid login or password for {origin.service}"
         )

@@ -87,6 +87,7 @@ class LoginService:
         refusals: how many failures of one peer are kept as events; ``None``: all.
         shard: that ``store`` is.
         serves: whether a prepared login name belongs to this store; ``None``: all do.
+        counts: the service that counts wrong guesses for this one, too; ``None``: it does itself.
     """
 
     def __init__(
@@ -105,13 +106,15 @@ class LoginService:
         refusals: RefusalBudget | None = None,
         shard: str = MAIN_SHARD,
         serves: Callable[[str], bool] | None = None,
+        counts: LoginService | None = None,
     ) -> None:
         self._store = store
         self._serves = serves
         self._shard = shard
         self._clock = clock
         self.random = random
-        self._guesses = Guesses(store, clock, free_failures, refusals)
+        counted = None if counts is None else counts._guesses
+        self._guesses: Guesses = Guesses(store, clock, free_failures, refusals, counted)
         self._passwords = passwords or Passwords(random)
         self._verifier = Verifier(store, self._passwords, directory, needs_factor=needs_factor)
         self._tokens = tokens

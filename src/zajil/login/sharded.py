@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zajil.core.ids import AppPasswordId
-from zajil.core.login_name import BadLogin, prepare_login
 from zajil.login.account import Account, Origin
 from zajil.login.service import FoundKeys, LoginService
 
@@ -21,7 +20,8 @@ class ShardedLogin(LoginService):
     Args:
         arguments: of the service of the main shard, which this one is, too.
         others: the services of the other shards, by name.
-        home_of: the shard of a prepared name, from memory.
+        home_of: the shard of a name that was typed, from memory; raises ``StoreUnavailable`` if it
+            cannot be used now.
     """
 
     def __init__(
@@ -37,10 +37,7 @@ class ShardedLogin(LoginService):
 
     def _other(self, login: str) -> LoginService | None:
         """Return the service of a name that was typed; ``None``: this one."""
-        try:
-            return self._others.get(self._home_of(prepare_login(login)))
-        except BadLogin:
-            return None
+        return self._others.get(self._home_of(login))
 
     def serving(self, account: Account) -> LoginService:
         """Return the service that watches the log-ins of an account."""

@@ -178,6 +178,18 @@ TEXTS: Mapping[AlertKind, AlertText] = {
         mark("Run the command. The servers work on."),
         "zajil upgrade run",
     ),
+    AlertKind.SHARD: AlertText(
+        mark("The shard {subject} is not available"),
+        mark(
+            "The database of the shard {subject} cannot be used: {reason}. Mail for its domains is "
+            "deferred, and its users cannot log in."
+        ),
+        mark(
+            "Start the database, or correct its address. The server uses it again by itself when "
+            "it is there."
+        ),
+        "zajil shard list",
+    ),
 }
 STILL, OVER = mark("Still: {title}"), mark("Over: {title}")
 SINCE, ENDED = mark("Since {begun_ms}."), mark("It began on {begun_ms} and is over.")

@@ -34,6 +34,7 @@ from zajil.monitor.finders import AlertWatch
 from zajil.net.logger import get_logger
 from zajil.route.recipient import Local
 from zajil.store.engine.errors import StoreFull
+from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.intake import Intake
@@ -63,15 +64,28 @@ class AlertMailer:
     hostname: str
     languages: Callable[[str], Speaker]
     """Returns the language of a code, or the one for a code that is not there."""
+    shard: str = ""
+    """Whose conditions these are; ``""``: of the server, or of its main shard."""
+    elsewhere: Store | None = None
+    """Whose administrators get alerts where this store has none: that of the main shard."""
+
+    @property
+    def origin(self) -> str:
+        """The server, and the shard if it is not the main one."""
+        return f"{self.hostname}, {self.shard}" if self.shard else self.hostname
 
     async def readers(self) -> Sequence[AlertReader]:
         """Return who gets alerts: ``alerts.to``, else all administrators.
+
+        Those of the main shard, if this one has none.
 
         An address that leads nowhere is an error in the log.
         """
         store = self.mailer.store
         asked = [(parse_address(text), self.options.language) for text in self.options.to]
         asked = asked or await store.read(_administrators)
+        if not asked and self.elsewhere is not None:
+            asked = await self.elsewhere.read(_administrators)
         if not asked:
             get_logger().error("nobody gets alerts: there is no active administrator")
         found: list[AlertReader] = []
@@ -169,13 +183,11 @@ class AlertKeeper:
 
     async def _mail(self, reader: AlertReader, changes: AlertChanges, now_ms: int) -> Intake:
         language = self.letters.speaker(reader)
-        parts = list(spell_changes(changes, language))
+        parts = list(spell_changes(changes, language, self.letters.shard))
         title = parts[0][0] if len(parts) == 1 else f"{parts[0][0]} (+{len(parts) - 1})"
         text = "\n\n".join(f"{one}\n\n{body}" for one, body in parts)
-        text += f"\n\n-- \n{self.letters.hostname}: {language.gettext(alert_texts.FOOTER)}\n"
-        return await self.letters.mail_to(
-            reader, f"[{self.letters.hostname}] {title}", text, now_ms
-        )
+        text += f"\n\n-- \n{self.letters.origin}: {language.gettext(alert_texts.FOOTER)}\n"
+        return await self.letters.mail_to(reader, f"[{self.letters.origin}] {title}", text, now_ms)
 
     def _log(self, changes: AlertChanges) -> None:
         log = get_logger()
@@ -201,8 +213,10 @@ def alert_of(row: AlertRow) -> Alert | None:
     return Alert(AlertCondition(kind, row.subject, row.facts), row.begun_ms, row.told_ms)
 
 
-def spell_changes(changes: AlertChanges, language: Speaker) -> Iterator[tuple[str, str]]:
-    """Return title and text of each change."""
+def spell_changes(
+    changes: AlertChanges, language: Speaker, shard: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Return title and text of each change; ``shard``: where, if it is not the main one."""
     for alerts, heading in (
         (changes.begun, "{title}"),
         (changes.lasting, alert_texts.STILL),
@@ -218,7 +232,10 @@ def spell_changes(changes: AlertChanges, language: Speaker) -> Iterator[tuple[st
             since = fill(alert_texts.SINCE, language, begun)
             run = fill(alert_texts.RUN, language, {"command": ""}).rstrip()
             text = f"{spoken.text}\n{since}\n\n{spoken.advice}"
-            yield title, f"{text}\n\n{run}\n    {spoken.command}"
+            command = spoken.command
+            if shard:
+                command = command.replace("zajil ", f"zajil --shard {shard} ", 1)
+            yield title, f"{text}\n\n{run}\n    {command}"
 
 
 def _row_of(alert: Alert) -> AlertRow:

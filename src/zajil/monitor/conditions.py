@@ -51,6 +51,8 @@ class AlertKind(StrEnum):
     """The clock of a node differs from that of the database."""
     UPGRADE = "upgrade"
     """A change of the tables waited for older nodes, and nobody has made it since."""
+    SHARD = "shard"
+    """The database of a shard cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,6 +296,41 @@ DISK_RESERVE = Meter(
     "Free space below which no mail is accepted (store.free_space_reserve).",
 )
 
+SHARD_UP = Meter(
+    "zajil_shard_up",
+    MeterKind.STATE,
+    "Whether the database of a shard besides main can be read (store.shards). What has no label "
+    "`shard` is about main, but for what is counted: that is of all shards.",
+    {"shard": ()},
+)
+SHARD_QUEUE = Meter(
+    "zajil_shard_queue_recipients",
+    MeterKind.STATE,
+    "Recipients in the queue of a shard, of all nodes.",
+    {"shard": (), "state": (RecipientState.WAITING.value, RecipientState.HELD.value)},
+)
+SHARD_QUEUE_AGE = Meter(
+    "zajil_shard_queue_oldest_age_seconds",
+    MeterKind.STATE,
+    "Age of the oldest recipient in the queue of a shard; 0: there is none.",
+    {"shard": (), "state": (RecipientState.WAITING.value, RecipientState.HELD.value)},
+)
+SHARD_ACCOUNTS = Meter(
+    "zajil_shard_accounts", MeterKind.STATE, "Accounts of a shard.", {"shard": ()}
+)
+SHARD_ALERTS = Meter(
+    "zajil_shard_alerts",
+    MeterKind.STATE,
+    "Conditions in a shard that need an operator (zajil --shard NAME alerts list).",
+    {"shard": ()},
+)
+SHARD_BACKUP_AGE = Meter(
+    "zajil_shard_backup_age_seconds",
+    MeterKind.STATE,
+    "Age of the last backup of a shard; absent: there is none.",
+    {"shard": ()},
+)
+
 METERS: tuple[Meter, ...] = tuple(one for one in list(globals().values()) if type(one) is Meter)
 """All of them, in the order of this file."""
 COUNTED = tuple(one for one in METERS if one.kind is not MeterKind.STATE)

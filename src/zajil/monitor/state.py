@@ -32,6 +32,16 @@ _STORE_SECONDS = 8.0
 """How long the store may take; Prometheus waits for 10 s."""
 
 
+@dataclass(frozen=True, slots=True)
+class ShardPlace:
+    """A shard besides the main one."""
+
+    name: str
+    store: Store | None
+    """``None``: it could not be opened yet."""
+    backup_place: str | None
+
+
 @dataclass(slots=True, kw_only=True)
 class StateReader:
     """Reads the states of a node and of its store."""
@@ -46,6 +56,8 @@ class StateReader:
     """Lists those of this server."""
     backup_place: str | None = None
     """``backup.target``."""
+    shards: Callable[[], Sequence[ShardPlace]] = tuple
+    """Lists the shards besides the main one."""
     _kept: Values = field(default_factory=dict)
     _kept_at: float = -_KEPT_SECONDS
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -65,6 +77,7 @@ class StateReader:
         }
         found |= await asyncio.to_thread(self._disk)
         found |= await asyncio.to_thread(self._replica)
+        found |= await self._of_shards()
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 found |= await self.store.read(self._of_store)
@@ -76,23 +89,50 @@ class StateReader:
         found[meters.STORE_UP] = {(): 1}
         return found
 
+    async def _of_shards(self) -> Values:
+        """Return the states of the other shards; one that cannot be read is only said to be so."""
+        places = self.shards()
+        found: dict[Meter, dict[Labels, float]] = {one: {} for one in _OF_SHARDS if places}
+        read = await asyncio.gather(*map(self._read_shard, places))
+        for place, values in zip(places, read, strict=True):
+            found[meters.SHARD_UP][(place.name,)] = float(values is not None)
+            for meter, numbers in (values or {}).items():
+                found[meter] |= {(place.name, *more): value for more, value in numbers.items()}
+        return found
+
+    async def _read_shard(self, place: ShardPlace) -> Values | None:
+        if place.store is None:
+            return None
+
+        def load(conn: Snapshot) -> Values:
+            now_ms = self.clock.now_ms()
+            queue = _queue(conn, now_ms)
+            return {
+                meters.SHARD_QUEUE: queue[meters.QUEUE],
+                meters.SHARD_QUEUE_AGE: queue[meters.QUEUE_AGE],
+                meters.SHARD_ACCOUNTS: {(): count_directory(conn).accounts},
+                meters.SHARD_ALERTS: {(): len(list_alerts(conn))},
+                meters.SHARD_BACKUP_AGE: _backup(conn, place.backup_place, now_ms),
+            }
+
+        try:
+            async with asyncio.timeout(_STORE_SECONDS / 2):
+                return await place.store.read(load)
+        except (StoreUnavailable, TimeoutError):
+            return None
+
     def _of_store(self, conn: Snapshot) -> Values:
         now_ms = self.clock.now_ms()
-        queue, totals = count_states(conn), count_directory(conn)
-        ages = {
-            (state.value,): 0.0 if one.oldest_ms is None else (now_ms - one.oldest_ms) / 1000
-            for state, one in queue.items()
-        }
+        totals = count_directory(conn)
         alerts = Counter(row.kind for row in list_alerts(conn))
         return {
             meters.ALERTS: {(kind.value,): alerts[kind.value] for kind in AlertKind},
-            meters.QUEUE: {(state.value,): one.number for state, one in queue.items()},
-            meters.QUEUE_AGE: {labels: max(0.0, age) for labels, age in ages.items()},
+            **_queue(conn, now_ms),
             meters.ACCOUNTS: {(): totals.accounts},
             meters.HELD_ACCOUNTS: {(): totals.held},
             meters.DOMAINS: {(): totals.domains},
             meters.DATABASE_SIZE: {(): self.store.database_size(conn)},
-            meters.BACKUP_AGE: self._backup(conn, now_ms),
+            meters.BACKUP_AGE: _backup(conn, self.backup_place, now_ms),
             **self._nodes(conn),
         }
 
@@ -106,12 +146,6 @@ class StateReader:
             meters.NODES: {(state.value,): states[state] for state in NodeState},
             meters.CLOCK_SKEW: {(): own[0].skew_ms / 1000} if own else {},
         }
-
-    def _backup(self, conn: Snapshot, now_ms: int) -> Mapping[Labels, float]:
-        run = None if self.backup_place is None else load_run(conn, self.backup_place)
-        if run is None or run.done_ms is None:
-            return {}
-        return {(): max(0.0, (now_ms - run.done_ms) / 1000)}
 
     def _replica(self) -> Values:
         replica = self.store.replica
@@ -129,3 +163,28 @@ class StateReader:
     def _sessions(self) -> Mapping[Labels, float]:
         (services,) = meters.SESSIONS.labels.values()
         return {(name,): self.sessions[name].count() for name in services if name in self.sessions}
+
+
+def _queue(conn: Snapshot, now_ms: int) -> Values:
+    queue = count_states(conn)
+    ages = {
+        (state.value,): 0.0 if one.oldest_ms is None else (now_ms - one.oldest_ms) / 1000
+        for state, one in queue.items()
+    }
+    return {
+        meters.QUEUE: {(state.value,): one.number for state, one in queue.items()},
+        meters.QUEUE_AGE: {labels: max(0.0, age) for labels, age in ages.items()},
+    }
+
+
+def _backup(conn: Snapshot, place: str | None, now_ms: int) -> Mapping[Labels, float]:
+    run = None if place is None else load_run(conn, place)
+    if run is None or run.done_ms is None:
+        return {}
+    return {(): max(0.0, (now_ms - run.done_ms) / 1000)}
+
+
+_OF_SHARDS = (
+    *(meters.SHARD_UP, meters.SHARD_QUEUE, meters.SHARD_QUEUE_AGE, meters.SHARD_ACCOUNTS),
+    *(meters.SHARD_ALERTS, meters.SHARD_BACKUP_AGE),
+)

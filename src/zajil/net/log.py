@@ -180,14 +180,15 @@ class EventLog:
         self._view = LogView(is_debug=min([self._least, *self._levels.values()]) <= logging.DEBUG)
         self._timer: asyncio.TimerHandle | None = None
 
-    def tell(self, batches: Iterable[LogBatch]) -> None:
-        """Write the lines of what happened."""
+    def tell(self, batches: Iterable[LogBatch], shard: str | None = None) -> None:
+        """Write the lines of what happened; ``shard``: where, if it is not the main one."""
         view = self._view
-        self._put(
+        lines = (
             line
             for batch in batches
             for line in view.lines(batch.session_id, batch.mail_id, batch.events)
         )
+        self._put(lines if shard is None else (line.in_shard(shard) for line in lines))
         if view.owes_lines and self._timer is None:
             with suppress(RuntimeError):  # no loop: a test, or the command line
                 loop = asyncio.get_running_loop()

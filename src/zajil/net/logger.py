@@ -6,7 +6,14 @@ It is the standard module, which libraries log with too; ``net.log`` decides wha
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Coroutine
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_SHARD: ContextVar[str] = ContextVar("shard", default="")
+"""Whose work a task does; ``""``: that of the main shard, or of the server."""
 
 
 class Logger:
@@ -42,8 +49,16 @@ class Logger:
         self, level: int, event: str, error: BaseException | None, values: dict[str, Any]
     ) -> None:
         if self._log.isEnabledFor(level):
-            extra = {"values": {**self._values, **values}}
+            shard = _SHARD.get()
+            named = {"shard": shard} if shard else {}
+            extra = {"values": {**self._values, **values, **named}}
             self._log.log(level, event, exc_info=error, extra=extra)
+
+
+async def work_for_shard(shard: str, work: Coroutine[Any, Any, T]) -> T:
+    """Do what is to be done in one shard; lines that the task logs meanwhile name it."""
+    _SHARD.set(shard)
+    return await work
 
 
 def get_logger(name: str = "zajil") -> Logger:

@@ -18,6 +18,8 @@ from pathlib import Path
 from zajil.check.verdict.signals import SIGNALS
 from zajil.config.options import Configuration
 from zajil.config.options_server import ServerOptions
+from zajil.config.options_shards import MAIN_SHARD
+from zajil.config.shards import configuration_of, shard_names
 from zajil.core.address import parse_address
 from zajil.core.domain import is_public_name
 from zajil.net.control import ControlDenied, NotRunning, ask_server
@@ -37,6 +39,7 @@ from zajil.store.engine.migrate import require_usable
 from zajil.store.engine.open import make_dialect, make_replica
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.directory import look_up
+from zajil.store.shards.catalogue import list_shards, used_shards
 from zajil.tls.certificate import (
     CertificateProblem,
     find_problems,
@@ -58,6 +61,7 @@ def find_mistakes(configuration: Configuration, file: Path, now_ms: int) -> list
         *must_mend(configuration),
         *should_mend(configuration, file, now_ms),
         *_store(configuration),
+        *_other_stores(configuration),
         *_tls_files(configuration),
         *_listeners(configuration, file),
         *network_findings(configuration),
@@ -230,7 +234,7 @@ def _permissions(configuration: Configuration, file: Path) -> Iterator[Finding]:
             yield Finding("server.user", reason, is_warning=True)
 
 
-def _store(configuration: Configuration) -> Iterator[Finding]:
+def _store(configuration: Configuration, shard: str = MAIN_SHARD) -> Iterator[Finding]:
     server = configuration.server
     try:
         user = _user(server)
@@ -248,7 +252,8 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
     try:
         with as_server_user(server.user):
             option = "server.data_dir"
-            claim_folder(data_dir)
+            if shard == MAIN_SHARD or configuration.store.url == "sqlite" or data_dir.exists():
+                claim_folder(data_dir)
             option = "store.url"
             dialect = make_dialect(configuration.store, data_dir)
             try:
@@ -256,7 +261,9 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
                 with dialect.examining() as conn:
                     for reason in dialect.advise(conn, worker_count(configuration)):
                         yield Finding(option, reason, is_warning=True)
-                    yield from _addresses(conn, configuration)
+                    if shard == MAIN_SHARD:
+                        yield from _addresses(conn, configuration)
+                        yield from _missing_shards(conn, configuration)
                 option = "store.replica_url"
                 yield from _replica(configuration)
             finally:
@@ -265,6 +272,23 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
         yield Finding("server.user", f"the store was not checked: {error}", is_warning=True)
     except StoreUnavailable as error:
         yield Finding(option, str(error))
+
+
+def _other_stores(configuration: Configuration) -> Iterator[Finding]:
+    for shard in configuration.store.shards:
+        for one in _store(configuration_of(configuration, shard), shard):
+            yield Finding(f"store.shards.{shard}", one.reason, is_warning=one.is_warning)
+
+
+def _missing_shards(conn: Snapshot, configuration: Configuration) -> Iterator[Finding]:
+    """Return shards that are used or configured, and not both."""
+    names = set(shard_names(configuration))
+    for name in sorted(used_shards(conn) - names):
+        reason = f"domains are in the shard {name}, which is not in store.shards"
+        yield Finding("store.shards", reason)
+    for name in sorted(names - {MAIN_SHARD} - {row.name for row in list_shards(conn)}):
+        reason = f"the shard does not exist; run `zajil shard create {name}`"
+        yield Finding(f"store.shards.{name}", reason)
 
 
 def _replica(configuration: Configuration) -> Iterator[Finding]:

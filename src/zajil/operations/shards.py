@@ -19,6 +19,7 @@ from zajil.store.engine.life import create_store
 from zajil.store.engine.migrate import load_alembic
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Transaction
+from zajil.store.people.accounts import AccountRow
 from zajil.store.people.domains import DomainInUse
 from zajil.store.shards.catalogue import (
     NewPlace,
@@ -34,6 +35,7 @@ from zajil.store.shards.catalogue import (
     place_of_domain,
     set_places,
 )
+from zajil.store.shards.moves import MoveStep, OnItsWay, find_move
 from zajil.store.shards.numbers import keep_to_range, read_number, write_number
 from zajil.tracking.audit import PlaceChanged, ShardCreated
 
@@ -152,6 +154,69 @@ async def forget_domain(context: OperationContext, actor: Actor, ascii_name: str
     """
     require_admin(actor)
     await context.write(set_places, NewPlace(place_of_domain(ascii_name), None))
+
+
+async def forget_missing(context: OperationContext, who: str) -> bool:
+    """Forget an account that the catalogue names, and that its shard does not have.
+
+    The shard was restored from a backup that is older than the account, or a command that removed
+    it was interrupted.
+
+    Args:
+        context: of the main shard.
+        who: its login name or address, which the caller has looked for in its shard.
+
+    Returns:
+        Whether the catalogue named it.
+    """
+    key = parse_address(who).key if "@" in who else prepare_login(who)
+
+    def work(tx: Transaction) -> Recorded[bool]:
+        is_named = key in load_places(tx).single
+        if is_named:
+            set_places(tx, [NewPlace(key, None)])
+        return is_named, []
+
+    return await context.change(work)
+
+
+def require_at_rest(conn: Snapshot, row: AccountRow) -> None:
+    """See that an account is not being moved: parts of it may be in two shards.
+
+    Raises:
+        OnItsWay: it is.
+    """
+    move = find_move(conn, row.account_id)
+    if move is not None and move.step is not MoveStep.SWITCHED:
+        raise OnItsWay(
+            f"{row.address.unicode} is being moved to the shard {move.to_shard}: finish that with "
+            f"`zajil account move`, or undo it"
+        )
+
+
+async def follow_names(
+    context: OperationContext, shard: str, before: AccountRow, after: AccountRow | None
+) -> None:
+    """Change what the catalogue says of an account that is apart from its domain.
+
+    Args:
+        context: of the main shard.
+        shard: of the account.
+        before: as it was.
+        after: as it is after it was renamed; ``None``: it was removed.
+    """
+    old = (before.address.key, before.login)
+    new = (None, None) if after is None else (after.address.key, after.login)
+
+    def work(tx: Transaction) -> Recorded[None]:
+        single = load_places(tx).single
+        for name, instead in zip(old, new, strict=True):
+            if name != instead and single.get(name) == shard:
+                gone = [NewPlace(name, None)]
+                set_places(tx, gone if instead is None else [*gone, NewPlace(instead, shard)])
+        return None, []
+
+    await context.change(work)
 
 
 def list_shard_states(configuration: Configuration, conn: Snapshot) -> list[ShardState]:

@@ -28,7 +28,7 @@ from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.patience import Patience, SlowAnswers
 from zajil.receive.session_record import SessionRecord
-from zajil.receive.shard import choose_shard, has_left_shard, use_context
+from zajil.receive.shard import choose_shard, is_elsewhere, use_context
 from zajil.route.directory_flow import ask_directory
 from zajil.route.recipient import RecipientRoute, route_recipient
 from zajil.smtp.command import (
@@ -289,7 +289,7 @@ class SmtpSession:
         return self._answer_route(event, found)
 
     def _answer_route(self, event: Rcpt, route: RecipientRoute) -> Reply:
-        if self.context.shards is not None and has_left_shard(self, event.forward_path, route):
+        if self.context.shards is not None and is_elsewhere(self, event.forward_path, route):
             return self.refuse_rcpt(event, NotAccepted(RefusalReason.UNAVAILABLE))
         why = add_recipient(
             self.current(),

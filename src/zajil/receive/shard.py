@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zajil.accept.context import AcceptanceContext
 from zajil.accept.outcome import NotAccepted, RefusalReason
 from zajil.core.address import Address
-from zajil.route.recipient import RecipientRoute, Remote
+from zajil.route.recipient import RecipientRoute, Remote, UnknownRecipient
 
 if TYPE_CHECKING:
     from zajil.receive.session import SmtpSession
@@ -31,7 +31,7 @@ def choose_shard(session: SmtpSession, recipient: Address) -> NotAccepted | None
         return None  # any shard says that the domain is not ours
     context = shards.contexts.get(home)
     if context is None:
-        # It was created after this server was started: the mail is not lost until the next start.
+        # Its database is away, or it was created after this server was started.
         return NotAccepted(RefusalReason.UNAVAILABLE)
     if context is session.context:
         return None
@@ -42,13 +42,18 @@ def choose_shard(session: SmtpSession, recipient: Address) -> NotAccepted | None
     return None
 
 
-def has_left_shard(session: SmtpSession, recipient: Address, route: RecipientRoute) -> bool:
-    """Return whether an account was moved to another shard since the shard was chosen.
+def is_elsewhere(session: SmtpSession, recipient: Address, route: RecipientRoute) -> bool:
+    """Return whether an address is ours although this shard does not have it.
 
-    The address is ours all the same: nobody may be told that we do not relay mail to it.
+    The account was moved to another shard since the shard was chosen. Or it was moved to this one,
+    which was restored from an older backup: nobody may be told that the account does not exist.
     """
     shards = session.context.shards
-    if shards is None or session.account is not None or not isinstance(route, Remote):
+    if shards is None:
+        return False
+    if isinstance(route, UnknownRecipient):
+        return shards.is_single(recipient)
+    if session.account is not None or not isinstance(route, Remote):
         return False
     return shards.home_of(recipient) is not None
 

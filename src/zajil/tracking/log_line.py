@@ -23,6 +23,10 @@ class LogLine:
     values: Values
     """In the order in which they are written; what comes from outside is not made safe yet."""
 
+    def in_shard(self, shard: str) -> LogLine:
+        """Return the line with the name of the shard where it happened."""
+        return LogLine(self.at_ms, self.level, self.event, {**self.values, "shard": shard})
+
 
 def spell_time(at_ms: int) -> str:
     """Return ``2026-11-28T09:30:00Z``."""

@@ -41,7 +41,8 @@ def make_web(services: WebServices) -> Starlette:
     """Make the application that a listener serves; nothing is started by it."""
     languages = load_languages()
     static = StaticFiles()
-    site = Site(to_unicode(services.hostname), services.options.cookie_name)
+    shard = "" if services.catalogue is None else services.shard
+    site = Site(to_unicode(services.hostname), services.options.cookie_name, shard)
     pages = Pages(languages, static, services.clock, site)
     sessions = Sessions(services.store, services.clock, services.random, services.options)
     access = Access(services, sessions, languages)

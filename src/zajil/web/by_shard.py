@@ -47,7 +47,7 @@ class ByShard:
         await self._made[shard](scope, receive, send)
 
     def _shard_of(self, scope: Scope) -> str:
-        """Return the shard of the cookie; the main one for what is no shard of ours."""
+        """Return the shard of the cookie; the main one for what is no shard, or away now."""
         try:
             cookies = SimpleCookie("; ".join(Headers(scope=scope).getlist("cookie")))
         except CookieError:

@@ -93,6 +93,8 @@ class Site:
     hostname: str
     """In U-labels."""
     cookie_name: str
+    shard: str = ""
+    """Whose store the pages show; ``""``: there is only one store."""
 
 
 class CompiledTemplates(BytecodeCache):

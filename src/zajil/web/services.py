@@ -63,7 +63,7 @@ class WebServices:
     shard: str = MAIN_SHARD
     """Whose store ``store`` is."""
     shard_of_login: Callable[[str], str] | None = None
-    """Returns the shard of a prepared login name; ``None``: there is only one store."""
+    """Returns the shard of a name that was typed; ``None``: there is only one store."""
     catalogue: OperationContext | None = None
     """The main shard, which knows where each domain is; ``None``: there is only one store."""
 

@@ -21,6 +21,10 @@ class StoreUnavailable(StoreError):
     """The store cannot be opened or written now; the text is one sentence for an operator."""
 
 
+class DatabaseAway(StoreUnavailable):
+    """The database server cannot be reached, or does not serve now; it may come back."""
+
+
 class BytesAway(StoreUnavailable):
     """The bytes of a message are elsewhere, and cannot be read now; its row and others can."""
 

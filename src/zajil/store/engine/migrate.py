@@ -22,6 +22,7 @@ from zajil.core.value_class import value_class
 from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import (
     MISSING_ADVICE,
+    DatabaseAway,
     NoStore,
     OlderSchema,
     StoreExists,
@@ -234,7 +235,9 @@ _LEAST_FREE = 1 << 20
 
 @contextmanager
 def told_in_one_sentence(dialect: Dialect) -> Iterator[None]:
-    """Turn errors of the database into ``StoreUnavailable``, and ``StoreFull`` of its disk."""
+    """Turn errors of the database into ``StoreUnavailable``; ``StoreFull``: its disk is full;
+    ``DatabaseAway``: its server cannot be reached.
+    """
     try:
         yield
     except (sa.exc.DBAPIError, sqlite.Error, OSError) as error:
@@ -246,7 +249,9 @@ def told_in_one_sentence(dialect: Dialect) -> Iterator[None]:
                     f"the disk of {folder} is full: remove what is not needed on it"
                 ) from error
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        raise StoreUnavailable(f"cannot open the database: {one_line(cause)}") from error
+        is_away = dialect.is_shared and isinstance(error, sa.exc.OperationalError)
+        kind = DatabaseAway if is_away else StoreUnavailable
+        raise kind(f"cannot open the database: {one_line(cause)}") from error
 
 
 def load_alembic() -> None:

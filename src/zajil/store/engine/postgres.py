@@ -15,6 +15,7 @@ from zajil.core.ids import NodeId
 from zajil.store.engine.dialect import Dialect, Fault, Progress, database_ms
 from zajil.store.engine.errors import (
     GONE,
+    DatabaseAway,
     NodeGone,
     StoreExists,
     StoreInUse,
@@ -180,7 +181,7 @@ class Postgres(Dialect):
             with self.writer.begin() as conn:
                 return not conn.scalar(lock, {"node": node})
         except sa.exc.DBAPIError as error:
-            raise StoreUnavailable(f"cannot reach {self.place}: {error.orig}") from error
+            raise DatabaseAway(f"cannot reach {self.place}: {error.orig}") from error
 
     @contextmanager
     def working_alone(self, work: str) -> Iterator[None]:
@@ -193,7 +194,7 @@ class Postgres(Dialect):
             conn.execute(_STAY_IDLE)  # the lock would go with it
             conn.commit()
         except sa.exc.DBAPIError as error:
-            raise StoreUnavailable(f"cannot reach {self.place}: {error.orig}") from error
+            raise DatabaseAway(f"cannot reach {self.place}: {error.orig}") from error
         try:
             if not taken:
                 raise in_use(work)

@@ -38,6 +38,10 @@ _ELSEWHERE = DirectoryAnswer(is_local=False, entry=None)
 _NOBODY_HERE = DirectoryAnswer(is_local=True, entry=None)
 
 
+def _ask_store(_who: Address) -> None:
+    """Leave it to the domains of the store."""
+
+
 class _Read(Protocol):
     def __call__(self, query: Callable[[Connection], R], /) -> Awaitable[R]: ...
 
@@ -56,9 +60,9 @@ class Directory:
         self.hostname = ""
         """The server's own name, where it is no domain of ours: only the addresses that must exist
         (RFC 5321 section 4.5.1) are taken there, because our own mail may come from them."""
-        self.is_here: Callable[[Address], bool] | None = None
-        """Whether an address belongs to this store; set where there are several (shards), whose
-        domains and accounts are known elsewhere. ``None``: this store has all domains."""
+        self.is_here: Callable[[Address], bool | None] = _ask_store
+        """Whether an address belongs to this store; where there are several (shards), their
+        domains and accounts are known elsewhere. ``None``: this store knows by its domains."""
         self._answers: dict[str, tuple[DirectoryAnswer, int | None]] = {}
         """Each with the time until which it may be given; ``None``: until the directory changes."""
         self._generation = 0
@@ -89,10 +93,10 @@ class Directory:
         """Answer from memory; ``None``: it is not there, ask ``find``."""
         if self._domains is None:
             return None
-        if self.is_here is not None:
-            if not self.is_here(who):
-                return _ELSEWHERE
-        elif who.domain not in self._domains:
+        is_here = self.is_here(who)
+        if is_here is False:
+            return _ELSEWHERE
+        if is_here is None and who.domain not in self._domains:
             return _NOBODY_HERE if who.domain == self.hostname else _ELSEWHERE
         answer, until_ms = self._answers.get(who.key, _UNKNOWN)
         if until_ms is not None and self._clock.now_ms() >= until_ms:
@@ -111,9 +115,10 @@ class Directory:
         if self._domains is None:
             await self.load()
         generation = self._generation
-        if self.is_here is not None and not self.is_here(who):
+        is_here = self.is_here(who)
+        if is_here is False:
             return _ELSEWHERE
-        is_ours = self.is_here is not None
+        is_ours = is_here is True
         answer = await self._read(lambda conn: look_up(conn, who, self._caps, is_ours=is_ours))
         if not answer.is_local and who.domain == self.hostname:
             return _NOBODY_HERE

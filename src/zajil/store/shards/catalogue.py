@@ -16,8 +16,7 @@ from zajil.core.address import Address
 from zajil.core.errors import AlreadyExists, NotFound, Refused
 from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, touch
-from zajil.store.engine.rows import portions
-from zajil.store.schema import account, address, domain, shard, shard_move, shard_place
+from zajil.store.schema import domain, shard, shard_move, shard_place
 
 HOLDS = ("holding", "emptied")
 """Steps of a move (``store.shards.moves.MoveStep``) in which nobody can use the account."""
@@ -130,27 +129,6 @@ def set_places(tx: Connection, items: Sequence[NewPlace]) -> list[None]:
     return [None] * len(items)
 
 
-def forget_places(tx: Connection, items: Sequence[NewPlace]) -> list[None]:
-    """Forget where addresses and login names are, if it is still said so.
-
-    Unit of work: idempotent; touches the directory.
-    """
-    for item in items:
-        here = sa.and_(shard_place.c.name == item.name, shard_place.c.shard == item.shard)
-        tx.execute(sa.delete(shard_place).where(here))
-    touch(tx, DIRECTORY)
-    return [None] * len(items)
-
-
-def known_names(conn: Connection, names: Sequence[str]) -> set[str]:
-    """Return those of some address keys and login names that a shard has."""
-    known: set[str] = set()
-    for some in portions(names):
-        known.update(conn.scalars(sa.select(address.c.key).where(address.c.key.in_(some))))
-        known.update(conn.scalars(sa.select(account.c.login).where(account.c.login.in_(some))))
-    return known
-
-
 def claim_domain(tx: Connection, items: Sequence[NewPlace]) -> list[None]:
     """Name the shard of domains that are new; one that is in this shard already stays there.
 
@@ -181,6 +159,12 @@ def load_places(conn: Connection) -> Places:
     return Places(domains, single, frozenset(name for names in moving for name in names))
 
 
+def load_places_of_shards(conn: Connection) -> Places:
+    """Return the catalogue as ``load_places``; an empty one as long as no shard was created."""
+    has_shards = conn.scalar(sa.select(shard.c.name).limit(1)) is not None
+    return load_places(conn) if has_shards else Places({}, {})
+
+
 def used_shards(conn: Connection) -> set[str]:
     """Return the names of the shards that domains or accounts are in, but those nowhere named."""
     return set(conn.scalars(sa.select(shard_place.c.shard).distinct()))
@@ -191,14 +175,22 @@ def home_of(places: Places, who: Address) -> str | None:
 
     The subaddress of an account (RFC 5233 section 1) is where the account is.
     """
-    if places.single:
-        found = places.single.get(who.key)
-        if found is None and "+" in who.local_part:
-            base = Address(who.local_part.partition("+")[0], who.domain)
-            found = places.single.get(base.key)
-        if found is not None:
-            return found
-    return places.domains.get(who.domain)
+    return _single(places, who) or places.domains.get(who.domain)
+
+
+def is_single(places: Places, who: Address) -> bool:
+    """Return whether an account is apart from its domain, or its domain's shard was left by it."""
+    return _single(places, who) is not None
+
+
+def _single(places: Places, who: Address) -> str | None:
+    if not places.single:
+        return None
+    found = places.single.get(who.key)
+    if found is None and "+" in who.local_part:
+        base = Address(who.local_part.partition("+")[0], who.domain)
+        found = places.single.get(base.key)
+    return found
 
 
 def home_of_login(places: Places, prepared: str) -> str:

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.core.domain import to_unicode
-from zajil.core.login_name import BadLogin, prepare_login
 from zajil.core.service import Service
 from zajil.login.account import Account
 from zajil.login.second_step import SecondStep
@@ -74,12 +73,7 @@ class LoginPages:
     def _other_shard(self, login: str) -> str | None:
         """Return the shard of a name that was typed, unless it is that of these pages."""
         services = self._parts.services
-        if services.shard_of_login is None:
-            return None
-        try:
-            home = services.shard_of_login(prepare_login(login))
-        except BadLogin:
-            return None
+        home = services.shard if services.shard_of_login is None else services.shard_of_login(login)
         return None if home == services.shard else home
 
     def _send_on(self, shard: str) -> Response:

@@ -29,11 +29,13 @@ from zajil.operations.audit import show_audit
 from zajil.operations.context import OperationContext
 from zajil.operations.delegations import delegate, revoke_delegation
 from zajil.store.engine.reader import Snapshot
+from zajil.store.people.accounts import AccountRow
 from zajil.tracking.audit import AuditEvent
 from zajil.web.access import actor_of
 from zajil.web.admin.desk_page import DeskPage, administers
 from zajil.web.admin.problems import Problem, attempt
-from zajil.web.page import Visitor
+from zajil.web.notices import Notices
+from zajil.web.page import Pages, Visitor
 
 _CHANGES = 20
 """Recent changes that are shown."""
@@ -45,7 +47,23 @@ _Act: TypeAlias = Callable[[OperationContext, Actor, str, Mapping[str, str]], Aw
 
 
 class OneAccount(DeskPage):
-    """One account: facts, forms, and the last changes of it."""
+    """One account: facts, forms, and the last changes of it.
+
+    Args:
+        pages, operations, notices: as of every page.
+        place: the main shard, and the name of the shard of these pages; ``None``: there is only
+            one store.
+    """
+
+    def __init__(
+        self,
+        pages: Pages,
+        operations: OperationContext,
+        notices: Notices,
+        place: tuple[OperationContext, str] | None,
+    ) -> None:
+        super().__init__(pages, operations, notices)
+        self._place = place
 
     async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Do one thing; a new password is shown on this page alone."""
@@ -60,11 +78,25 @@ class OneAccount(DeskPage):
         # Nobody locks themselves out with one click.
         if work is None or (action in ("suspend", "remove") and await self._is(login, account)):
             raise HTTPException(400)
+        if action == "remove" and (problem := await attempt(self._require_at_rest(login))):
+            return await self._render(request, visitor, 409, problem=problem)
         done = await attempt(work(self._operations, actor, login, values))
         if isinstance(done, Problem):
             return await self._render(request, visitor, 409, problem=done)
         gone = action == "remove"
+        if isinstance(done, AccountRow) and gone and self._place is not None:
+            from zajil.operations.shards import follow_names
+
+            await follow_names(*self._place, done, None)
         return self._back("/admin/accounts" if gone else f"/admin/accounts/{login}", action)
+
+    async def _require_at_rest(self, login: str) -> None:
+        """See that an account is not being moved to another shard; raises ``OnItsWay``."""
+        if self._place is not None:
+            from zajil.operations.shards import require_at_rest
+
+            row = await self._operations.read(lambda conn: find_account(conn, login))
+            await self._place[0].read(lambda conn: require_at_rest(conn, row))
 
     async def _is(self, login: str, account: Account) -> bool:
         row = await self._operations.read(lambda conn: find_account(conn, login))

@@ -23,13 +23,13 @@ def admin_routes(parts: WebParts) -> list[BaseRoute]:
     admins, domain_admins = parts.access.admins, parts.access.domain_admins
     services = parts.services
     overview = Overview(parts.pages, parts.operations, services.configuration)
+    place = None if services.catalogue is None else (services.catalogue, services.shard)
     search = JourneySearch(parts.pages, parts.store)
     queue = QueuePages(parts.pages, parts.operations, parts.notices)
     accounts = AccountList(parts.pages, parts.operations, parts.notices)
-    account = OneAccount(parts.pages, parts.operations, parts.notices)
+    account = OneAccount(parts.pages, parts.operations, parts.notices, place)
     aliases = AliasPages(parts.pages, parts.operations, parts.notices)
     changes = ChangePages(parts.pages, parts.operations)
-    place = None if services.catalogue is None else (services.catalogue, services.shard)
     domains = DomainPages(
         parts.pages,
         parts.operations,
