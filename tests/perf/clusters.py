@@ -11,14 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import psycopg
 
 from kit.installation import SetUp, serving
-from kit.load import CpuTime, machine_cpu_seconds, running_sink, tree_cpu
+from kit.load import CpuTime, descendants, machine_cpu_seconds, running_sink, tree_cpu
 from kit.store import PostgresServer, make_account
 from name_server import running_name_server
 from peers import free_port
@@ -53,7 +53,8 @@ class Cluster:
         """Return how much CPU was used so far."""
         database = CpuTime() if self.postgres is None else tree_cpu((self.postgres.pid,))
         nodes = tree_cpu(self.pids).total
-        return Clocks(nodes, database.total, machine_cpu_seconds(), time.monotonic())
+        switches = _involuntary_switches(self.pids)
+        return Clocks(nodes, database.total, machine_cpu_seconds(), time.monotonic(), switches)
 
     def is_indexed(self) -> bool:
         """Return whether the indexer has read all messages."""
@@ -74,6 +75,15 @@ class Cluster:
         return Counters(*map(int, row or ()))
 
 
+def _involuntary_switches(roots: Sequence[int]) -> int:
+    count = 0
+    for pid in descendants(roots):
+        for status in Path(f"/proc/{pid}/task").glob("*/status"):
+            with suppress(OSError):  # it has ended
+                count += int(status.read_text().rpartition("nonvoluntary_ctxt_switches:")[2])
+    return count
+
+
 @dataclass(frozen=True, slots=True)
 class Clocks:
     """CPU in seconds; as a difference, what was used in between."""
@@ -85,6 +95,8 @@ class Clocks:
     machine: float = 0.0
     """Of everything on the machine."""
     time: float = 0.0
+    switches: float = 0.0
+    """How often a thread of the nodes lost its processor to another one."""
 
     def __sub__(self, other: Clocks) -> Clocks:
         return Clocks(*(one - two for one, two in zip(astuple(self), astuple(other), strict=True)))

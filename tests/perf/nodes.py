@@ -52,6 +52,8 @@ class Cost:
     """Of both, until nothing was left to do."""
     mails_per_second: float
     other_cpus: float
+    switches: float
+    """How often a thread of the nodes lost its processor, for each mail."""
     counted: Counters
 
     @property
@@ -91,6 +93,7 @@ def measure(cluster: Cluster, plan: Plan, load: str) -> Cost:
         whole_us=(whole.nodes + whole.database) * scale,
         mails_per_second=mails / used.time,
         other_cpus=max(0.0, others / used.time),
+        switches=used.switches / mails,
         counted=cluster.counters() - before,
     )
 
@@ -118,8 +121,8 @@ HEADER = (
     "| load | accounts | database, processes | CPU µs a mail: ours + database "
     "| to SQLite with one worker: median (min..max) | to SQLite with as many "
     "| whole µs | to SQLite with one worker | to SQLite with as many "
-    "| transactions, syncs, KB of WAL a mail | mails/s | others |\n"
-    f"{'|---' * 12}|"
+    "| transactions, syncs, KB of WAL a mail | involuntary switches a mail | mails/s | others |\n"
+    f"{'|---' * 13}|"
 )
 
 
@@ -141,6 +144,7 @@ def rows(load: str, plan: Plan, found: dict[str, list[Cost]]) -> list[str]:
             f" | {sum(one.commits for one in counted) / count:.2f},"
             f" {sum(one.wal_syncs for one in counted) / count:.2f},"
             f" {sum(one.wal_bytes for one in counted) / count / 1000:.1f}"
+            f" | {_median(costs, 'switches'):.1f}"
             f" | {_median(costs, 'mails_per_second'):.0f} | {_median(costs, 'other_cpus'):.2f} |"
         )
     return made
