@@ -36,7 +36,8 @@ def sharded(tmp_path_factory: pytest.TempPathFactory) -> Sharded:
 @pytest.fixture(scope="module")
 def server(sharded: Sharded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     pair = TestAuthority(tmp_path_factory.mktemp("authority")).issue("mail.y.test")
-    with sharded.served(pair, "check.sender.enabled=false") as ours:
+    settings = ("check.sender.enabled=false", 'listen.metrics=["127.0.0.1:0"]')
+    with sharded.served(pair, *settings) as ours:
         yield ours
 
 
@@ -151,6 +152,15 @@ def test_aliases_that_lead_to_each_other_across_shards_end(
     submit(server, "b@y.test", ["round@north.test"], "round and round")
     bounce = await_mail(server, "b@y.test", "Not delivered: round and round")
     assert b"Status: 5.4.6" in bounce
+
+
+def test_metrics_name_the_shard(server: Installation) -> None:
+    host, port = server.address("metrics")
+    told = httpx.get(f"http://{host}:{port}/metrics", timeout=60).text
+    for metric in ("up", "accounts"):
+        assert f'\nzajil_shard_{metric}{{shard="north"}} 1.0\n' in told
+    assert '\nzajil_shard_queue_recipients{shard="north",state="waiting"} ' in told
+    assert "\nzajil_accounts 1.0\n" in told
 
 
 def test_rights_stay_within_a_shard(server: Installation, sharded: Sharded) -> None:

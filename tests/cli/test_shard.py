@@ -121,6 +121,8 @@ def test_one_shard_is_restored_alone(sharded: Run, server: Path, tmp_path: Path)
     rmtree(data / "shards/east")
     assert sharded("account", "show", "anna@east.test")[0] == 1
     assert sharded("account", "show", "admin")[0] == 0
+    problems = {one["name"]: one["problem"] for one in as_json(sharded, "shard", "list")["shards"]}
+    assert (problems["main"], "is missing" in problems["east"]) == ("", True)
     restored = sharded(*target, "backup", "restore")
     assert restored[0] == 0, restored
     assert (data / "store.sqlite").read_bytes() == main

@@ -14,7 +14,7 @@ from zajil.core.login_name import BadLogin, prepare_login
 from zajil.core.value_class import value_class
 from zajil.operations.context import OperationContext, Recorded, require_admin
 from zajil.operations.run import as_server_user, open_admin_store, open_runner
-from zajil.store.engine.errors import StoreExists
+from zajil.store.engine.errors import StoreExists, StoreUnavailable
 from zajil.store.engine.life import create_store
 from zajil.store.engine.migrate import load_alembic
 from zajil.store.engine.reader import Snapshot
@@ -55,6 +55,8 @@ class ShardState:
     """ASCII names, in order."""
     single: int
     """Accounts that are apart from their domains, in this shard."""
+    problem: str = ""
+    """Why its store cannot be used now."""
 
 
 def make_shard(configuration: Configuration, name: str) -> ShardRow:
@@ -235,6 +237,16 @@ def list_shard_states(configuration: Configuration, conn: Snapshot) -> list[Shar
         )
         for name in (*configured, *(name for name in created if name not in configured))
     ]
+
+
+def find_problem(configuration: Configuration, shard: str) -> str:
+    """Return why the store of a shard cannot be used now; ``""``: it can."""
+    try:
+        with open_admin_store(configuration_of(configuration, shard)) as store:
+            store.read_now(read_number)
+    except StoreUnavailable as error:
+        return str(error)
+    return ""
 
 
 def shard_of_subject(places: Places, subject: str) -> str | None:
