@@ -62,6 +62,15 @@ def test_the_catalogue_follows_names_of_a_moved_account(sharded: Run) -> None:
     assert places(sharded) == {"main": 0, "east": 0}
 
 
+def test_a_renamed_account_takes_the_login_of_nobody_in_another_shard(sharded: Run) -> None:
+    """Its own shard does not know whose login it is: the other one could log in no more."""
+    assert sharded("account", "add", "boss@west.test")[0] == 0
+    assert sharded("account", "move", WHO, "--to", "east")[0] == 0
+    assert sharded("account", "rename", WHO, "--login", "boss")[::2] == (0, "")
+    assert as_json(sharded, "account", "show", "boss")["address"] == "boss@west.test"
+    assert as_json(sharded, "account", "show", WHO)["login"] == "boss"
+
+
 def test_an_account_on_its_way_is_not_removed(
     sharded: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from zajil.store.engine.life import create_store
 from zajil.store.engine.migrate import load_alembic
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Transaction
-from zajil.store.people.accounts import AccountRow
+from zajil.store.people.accounts import AccountRow, find_by_prepared_login
 from zajil.store.people.domains import DomainInUse
 from zajil.store.shards.catalogue import (
     NewPlace,
@@ -201,6 +201,9 @@ async def follow_names(
 ) -> None:
     """Change what the catalogue says of an account that is apart from its domain.
 
+    Security: its shard does not know the names of others. A new one that somebody else has is not
+    named: the account logs in by its address then.
+
     Args:
         context: of the main shard.
         shard: of the account.
@@ -210,12 +213,16 @@ async def follow_names(
     old = (before.address.key, before.login)
     new = (None, None) if after is None else (after.address.key, after.login)
 
+    def is_of_main(tx: Transaction, name: str) -> bool:
+        return shard != MAIN_SHARD and find_by_prepared_login(tx, name) is not None
+
     def work(tx: Transaction) -> Recorded[None]:
         single = load_places(tx).single
         for name, instead in zip(old, new, strict=True):
             if name != instead and single.get(name) == shard:
-                gone = [NewPlace(name, None)]
-                set_places(tx, gone if instead is None else [*gone, NewPlace(instead, shard)])
+                set_places(tx, [NewPlace(name, None)])
+                if instead is not None and instead not in single and not is_of_main(tx, instead):
+                    set_places(tx, [NewPlace(instead, shard)])
         return None, []
 
     await context.change(work)
