@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -125,8 +125,10 @@ class Steps:
                 self.taken += 1
                 if self.taken % 3 == 0:
                     self.some.set()
-                async with asyncio.timeout(60):
-                    await asyncio.sleep(0.001)
+                seconds = (0.001, 3600) if self.taken % 2 else (3600, 0.001)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds[0]):
+                        await asyncio.sleep(seconds[1])
         finally:
             await asyncio.sleep(0.001)
             self.clear.set()

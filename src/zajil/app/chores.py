@@ -207,13 +207,12 @@ class _Guard:
         self.standing = standing
         self._turn = asyncio.Lock()
 
-    async def make_sure(self) -> bool:
-        """Ask the store, or wait for another chore that asks; return whether it is sure now."""
+    async def make_sure(self) -> None:
+        """Ask the store, or wait for another chore that asks; after a failure, wait a little."""
         async with self._turn:
-            if self.standing.is_sure or await self.standing.may_go_on():
-                return True
-            await asyncio.sleep(0 if self.standing.is_gone else _ASK_AGAIN_SECONDS)
-            return False
+            is_known = await self.standing.may_go_on() or self.standing.is_gone
+            if not is_known:
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
 
 class _Work:
@@ -255,11 +254,11 @@ class _Work:
         return is_sure or self._is_ending
 
     async def make_sure(self) -> None:
-        """Wait until the next step may be taken; raises ``CancelledError`` if it never may."""
+        """Wait until the next step may be taken; cancels the work if it never may."""
         while not self.may_go_on:
             if self._guard.standing.is_gone or boot_seconds() >= self._until:
-                self._is_ending = True
-                raise asyncio.CancelledError
+                self._cancel()
+                await asyncio.sleep(0)  # it is raised here
             await self._guard.make_sure()
 
     def end(self, log: Logger) -> None:
@@ -293,11 +292,11 @@ class _Steps:
         steps = self._run.__await__()
         step: Callable[[], Any] = partial(next, steps)
         while True:
-            if not self._work.may_go_on:
+            while not self._work.may_go_on:
                 try:
                     yield from self._work.make_sure().__await__()
-                except BaseException as error:
-                    step = partial(steps.throw, error)
+                except (asyncio.CancelledError, Exception) as error:
+                    step = partial(steps.throw, error)  # a time-out of the chore: it waits, too
             try:
                 waits_for = step()
             except StopIteration:
@@ -305,8 +304,5 @@ class _Steps:
             try:
                 yield waits_for
                 step = partial(next, steps)
-            except GeneratorExit:
-                steps.close()
-                raise
-            except BaseException as error:
+            except (asyncio.CancelledError, Exception) as error:
                 step = partial(steps.throw, error)
