@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import subprocess
@@ -20,7 +21,7 @@ from kit.raw_smtp import RawPeer
 from zajil.config.options_monitor import LogOptions
 from zajil.net.log import EventLog, set_up_log, shut_log
 from zajil.net.log_place import LogPlace, LogUnavailable
-from zajil.net.logger import get_logger
+from zajil.net.logger import get_logger, work_for_shard
 from zajil.store.mail.tracking import EventBatch
 from zajil.tracking.events import CheckDone, MailRefused, TrackingEvent
 
@@ -146,6 +147,21 @@ def test_an_area_has_a_level_of_its_own(tmp_path: Path) -> None:
     get_logger().info("not told")
     events = [line.split()[2] for line in file.read_text().splitlines()]
     assert events == ["check.done", "smtp.dialogue"]
+
+
+def test_what_happens_in_another_shard_names_it_last(tmp_path: Path) -> None:
+    options = LogOptions(file=tmp_path / "log")
+    set_up_log(options)
+
+    async def work() -> None:
+        get_logger().error("it broke", reason="x")
+
+    asyncio.run(work_for_shard("north", work()))
+    asyncio.run(work())
+    batch = EventBatch(None, None, 0, (MailRefused(0, "550 5.7.1 no"),))
+    EventLog(options, FakeClock()).tell([batch], "north")
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert [line.endswith(" shard=north") for line in lines] == [True, False, True]
 
 
 def test_an_unknown_area_is_an_error() -> None:
