@@ -18,6 +18,7 @@ from hypothesis import settings
 
 from kit.foreign import missing_line
 from kit.lab_process import LabDomain, LabProcess
+from kit.statements import share_compiled_statements
 from kit.store import PostgresServer, open_test_store
 from kit.workers import GroupScheduling, may_use_the_lab, place_in_order
 from zajil.store.engine.open import Store
@@ -46,6 +47,11 @@ setattr(os, "fsync", lambda _: None)  # noqa: B010 - for mypy it is no variable
 _STRONG = profiles.RFC_9106_LOW_MEMORY
 profiles.RFC_9106_LOW_MEMORY = dataclasses.replace(_STRONG, time_cost=1, memory_cost=64)
 
+share_compiled_statements()
+
+# Importing all tests makes a million objects and no garbage.
+gc.disable()
+
 _LAB_SECONDS = 240
 """A guard: a lab is three servers of two workers each, on a machine that runs other tests."""
 
@@ -62,7 +68,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let garbage collection leave out the tests: a million objects that stay."""
+    """Let garbage collection begin, and leave out the tests: a million objects that stay."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
