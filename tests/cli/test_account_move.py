@@ -17,7 +17,9 @@ from zajil.core.directory import AccountEntry
 from zajil.operations import shard_move
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.mail.intake import write_intakes
+from zajil.store.people.accounts import AccountRow, list_accounts
 from zajil.store.people.directory import look_up
+from zajil.store.shards.move import let_go
 
 WHO = "amal@west.test"
 MESSAGES = 5
@@ -69,6 +71,29 @@ def test_a_renamed_account_takes_the_login_of_nobody_in_another_shard(sharded: R
     assert sharded("account", "rename", WHO, "--login", "boss")[::2] == (0, "")
     assert as_json(sharded, "account", "show", "boss")["address"] == "boss@west.test"
     assert as_json(sharded, "account", "show", WHO)["login"] == "boss"
+
+
+def test_names_of_a_moved_account_stay_taken_in_its_old_shard(sharded: Run, server: Path) -> None:
+    """Whoever got them could not log in, and would get no mail."""
+    assert sharded("account", "move", WHO, "--to", "east")[0] == 0
+    store = open_test_store("sqlite", server.parent / "data")
+    (row,) = store.read_now(lambda conn: [one for one in list_accounts(conn) if is_who(one)])
+    store.write_now(let_go, row.account_id)
+    store.close_now()
+    assert sharded("domain", "add", "south.test")[0] == 0
+    assert sharded("account", "add", "amal@south.test")[0] == 0
+    assert as_json(sharded, "account", "show", "amal@south.test")["login"] == "amal2"
+    for command in (
+        ("account", "add", WHO),
+        ("alias", "add", WHO, "amal@south.test"),
+        ("account", "rename", "amal@south.test", "--login", "amal"),
+    ):
+        status, _, told = sharded("--shard", "main", *command)
+        assert (status, "already exists" in told) == (1, True), told
+
+
+def is_who(row: AccountRow) -> bool:
+    return row.address == parse_address(WHO)
 
 
 def test_an_account_on_its_way_is_not_removed(

@@ -36,6 +36,7 @@ from zajil.store.people.accounts import (
     create_account,
     delete_account,
     find_by_login,
+    is_login_taken,
     list_accounts,
     set_active,
     set_password,
@@ -122,7 +123,7 @@ async def add_account(
 
 
 def _free_login(conn: Snapshot, local_part: str) -> str:
-    return choose_login(local_part, lambda name: find_by_login(conn, name) is not None)
+    return choose_login(local_part, lambda name: is_login_taken(conn, name))
 
 
 def find_account(conn: Snapshot, login_or_address: str) -> AccountRow:

@@ -12,7 +12,12 @@ from zajil.core.errors import AlreadyExists, Refused
 from zajil.core.ids import AccountId
 from zajil.core.value_class import value_class
 from zajil.store.engine.batch import DIRECTORY, touch
-from zajil.store.people.accounts import AccountRow, NoSuchAccount, get_account
+from zajil.store.people.accounts import (
+    AccountRow,
+    NoSuchAccount,
+    get_account,
+    is_login_taken,
+)
 from zajil.store.people.alias_loop import refuse_loop
 from zajil.store.people.aliases import claim_address, retarget
 from zajil.store.people.delegations import move_delegations
@@ -91,8 +96,7 @@ def _rename(tx: Connection, item: NewNames) -> AccountRow:
     row = _demand(tx, item.account_id)
     old, new = row.address, item.address
     if item.login != row.login:
-        taken = sa.select(account.c.id).where(account.c.login == item.login)
-        if tx.execute(taken).first():
+        if is_login_taken(tx, item.login):
             raise AlreadyExists(f"the login {item.login} already exists")
         _rename_scram(tx, row.login, item.login)
     if new.key != old.key:

@@ -43,7 +43,15 @@ from zajil.store.people.push_subscriptions import delete_push_of
 from zajil.store.people.second_factors import delete_second_factors_of
 from zajil.store.people.sessions import delete_web_sessions_of
 from zajil.store.people.settings import delete_settings_of
-from zajil.store.schema import account, address, expunged, mailbox, message, send_count
+from zajil.store.schema import (
+    account,
+    address,
+    expunged,
+    mailbox,
+    message,
+    send_count,
+    shard_place,
+)
 
 
 class NoSuchAccount(NotFound):
@@ -264,6 +272,13 @@ def find_by_prepared_login(conn: Connection, login: str) -> AccountRow | None:
     return _account(conn, column == login)
 
 
+def is_login_taken(conn: Connection, login: str) -> bool:
+    """Return whether somebody has a login name, also one who was moved to another shard."""
+    here = sa.select(account.c.id).where(account.c.login == login)
+    moved = sa.select(shard_place.c.name).where(shard_place.c.name == login)
+    return conn.execute(here).first() is not None or conn.execute(moved).first() is not None
+
+
 def addresses_of(conn: Connection, account_id: AccountId) -> tuple[Address, ...]:
     """Return under what mail comes to the account: its own address, then the aliases that name it.
 
@@ -291,7 +306,7 @@ def list_display_names(conn: Connection, limit: int) -> list[str]:
 
 def _insert_account(tx: Connection, item: NewAccount) -> AccountId:
     taken = AlreadyExists(f"the login {item.login} already exists")
-    if tx.execute(sa.select(account.c.id).where(account.c.login == item.login)).first():
+    if is_login_taken(tx, item.login):
         raise taken
     row = {
         "login": item.login,

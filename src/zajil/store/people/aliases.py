@@ -17,7 +17,7 @@ from zajil.store.engine.batch import DIRECTORY, touch
 from zajil.store.people.alias_loop import refuse_loop
 from zajil.store.people.delegations import drop_delegations_for
 from zajil.store.people.domains import require_domain
-from zajil.store.schema import address
+from zajil.store.schema import address, shard_place
 
 
 class NoSuchAlias(NotFound):
@@ -247,7 +247,11 @@ def claim_address(
         raise BadAlias(f"{claimed.unicode} is a catch-all, which is an alias, not an account")
     require_domain(tx, claimed.domain)
     taken = AlreadyExists(f"the address {claimed.unicode} already exists")
+    # Also by an account that was moved to another shard: the mail goes there.
+    moved = sa.select(shard_place.c.name).where(shard_place.c.name == claimed.key)
     if tx.execute(sa.select(address.c.key).where(address.c.key == claimed.key)).first():
+        raise taken
+    if tx.execute(moved).first():
         raise taken
     row = {
         "key": claimed.key,
