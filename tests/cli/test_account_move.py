@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -165,3 +166,26 @@ def write_or_die(self, unit, item):
 
 Store.write_now = write_or_die
 """
+
+
+def test_an_account_that_a_restored_shard_lacks_comes_back_where_its_domain_is(
+    sharded: Run, server: Path, tmp_path: Path
+) -> None:
+    target = ("--set", f"backup.target={tmp_path}/copies")
+    put_messages(server)
+    for shard in ("main", "east"):
+        assert sharded(*target, "--shard", shard, "backup", "create")[0] == 0
+    assert sharded("account", "move", WHO, "--to", "east")[0] == 0
+    rmtree(server.parent / "data/shards/east")
+    assert sharded(*target, "--shard", "east", "backup", "restore")[0] == 0
+    assert sharded("account", "show", WHO)[0] == 1
+    main = open_test_store("sqlite", server.parent / "data")  # ten minutes later
+    entry = main.read_now(lambda conn: look_up(conn, parse_address(WHO))).entry
+    assert isinstance(entry, AccountEntry)
+    main.write_now(let_go, entry.account_id)
+    main.close_now()
+    restored = sharded(*target, "--shard", "main", "backup", "restore-account", WHO)
+    assert restored[0] == 0, restored
+    assert "its shard does not have it" in sharded("account", "remove", WHO, "--yes")[1]
+    shown = as_json(sharded, "account", "show", WHO)
+    assert (shown["active"], shown["messages"]) == (True, MESSAGES)
