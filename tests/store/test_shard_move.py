@@ -27,11 +27,10 @@ from zajil.store.people.accounts import (
 )
 from zajil.store.people.directory import find_entry
 from zajil.store.people.personal_tables import TABLES, Erase
-from zajil.store.schema import account, counter, mailbox, message
+from zajil.store.schema import account, blob, counter, mailbox, message
 from zajil.store.shards.move import (
     AlreadyEmptied,
     CannotMove,
-    CopiedBlobs,
     Emptying,
     Incoming,
     Undone,
@@ -39,9 +38,9 @@ from zajil.store.shards.move import (
     empty_account,
     let_go,
     put_copied_blobs,
-    read_summaries,
     receive_account,
     remove_copy,
+    stage_copies,
 )
 from zajil.store.shards.numbers import RANGE, WrongShard, keep_to_range, write_number
 from zajil.store.shards.rows import BY_ACCOUNT, LEFT_BEHIND, Digests
@@ -74,13 +73,9 @@ def put_message(store: Store, who: AccountEntry, text: bytes) -> None:
 
 def copy_bytes(source: Store, target: Store, account_id: AccountId) -> list[BlobId]:
     sizes = source.read_now(partial(blobs_of_account, account_id=account_id))
-    read = source.blobs.read
-    staged = [
-        target.blobs.stage_again(one, size, [source.read_now(partial(read, blob_id=one))])
-        for one, size in sizes.items()
-    ]
-    found = source.read_now(partial(read_summaries, blob_ids=list(sizes)))
-    target.write_now(put_copied_blobs, CopiedBlobs(tuple(staged), found))
+    blobs = source.blobs, target.blobs
+    copied = source.read_now(lambda conn: stage_copies(conn, *blobs, list(sizes)))
+    target.write_now(put_copied_blobs, copied)
     return list(sizes)
 
 
@@ -126,6 +121,20 @@ def test_rows_arrive_as_they_were(stores: list[Store]) -> None:
     assert make_account(target, "third@north.test").account_id == RANGE + 2
     source.write_now(let_go, account_id)
     assert source.read_now(partial(get_account, account_id=account_id)) is None
+
+
+def test_a_damaged_message_stays_one(stores: list[Store]) -> None:
+    source, target = stores
+    account_id = fill(source)
+    source.write_now(forge_digests, None)
+    copy_bytes(source, target, account_id)
+    digests = target.read_now(lambda conn: list(conn.scalars(sa.select(blob.c.digest))))
+    assert digests == [bytes(32)] * 3
+
+
+def forge_digests(tx: Connection, items: Sequence[None]) -> list[None]:
+    tx.execute(sa.update(blob).values(digest=bytes(32)))
+    return list(items)
 
 
 def test_what_changes_meanwhile_is_noticed(stores: list[Store]) -> None:

@@ -25,7 +25,7 @@ from zajil.store.engine.dialect import Progress
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Transaction
-from zajil.store.mail.blobs import NoSuchBlob, StagedBlob
+from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.people.accounts import AccountRow, NewActive, set_active
 from zajil.store.people.aliases import aliases_to
 from zajil.store.people.delegations import delegated_to, delegates_of
@@ -40,7 +40,6 @@ from zajil.store.shards.catalogue import (
     require_shard,
 )
 from zajil.store.shards.move import (
-    CopiedBlobs,
     Emptying,
     Incoming,
     Undone,
@@ -48,11 +47,11 @@ from zajil.store.shards.move import (
     empty_account,
     is_emptied,
     put_copied_blobs,
-    read_summaries,
     receive_account,
     remove_copy,
     require_free,
     shared_with_others,
+    stage_copies,
 )
 from zajil.store.shards.moves import Move, MoveStep, OnItsWay, Switch, end_move, find_move, put_move
 from zajil.store.shards.moves import switch as switch_places
@@ -70,7 +69,6 @@ _TRIES = 5
 """Copies of the rows, where something still changed meanwhile."""
 _BATCH_BYTES = 8 << 20
 _BATCH_BLOBS = 200
-_PIECE = 262_144
 
 
 class RightsLost(Refused):
@@ -340,22 +338,9 @@ class _Mover:
         self.copied += len(missing)
 
     def _copy_batch(self, blob_ids: Sequence[BlobId]) -> None:
-        def read(conn: Snapshot) -> CopiedBlobs:
-            staged: list[StagedBlob] = []
-            for blob_id in blob_ids:
-                try:
-                    reader = self._source.blobs.open(conn, blob_id)
-                except NoSuchBlob:
-                    continue  # deleted meanwhile
-                with reader:
-                    pieces = (
-                        reader.read_at(start, min(_PIECE, reader.size - start))
-                        for start in range(0, reader.size, _PIECE)
-                    )
-                    staged.append(self._target.blobs.stage_again(blob_id, reader.size, pieces))
-            return CopiedBlobs(tuple(staged), read_summaries(conn, blob_ids))
-
-        self._target.write_now(put_copied_blobs, self._source.read_now(read))
+        blobs = self._source.blobs, self._target.blobs
+        copied = self._source.read_now(lambda conn: stage_copies(conn, *blobs, blob_ids))
+        self._target.write_now(put_copied_blobs, copied)
 
 
 def _batches(

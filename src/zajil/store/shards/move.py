@@ -10,6 +10,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -24,7 +25,7 @@ from zajil.store.engine.batch import DIRECTORY, QUEUE, touch
 from zajil.store.engine.rows import AT_ONCE, insert_rows, portions
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.mail.blob_rows import release_blobs, write_blobs
-from zajil.store.mail.blobs import NoSuchBlob, StagedBlob
+from zajil.store.mail.blobs import Blobs, NoSuchBlob, StagedBlob
 from zajil.store.mail.deleted import delete_deleted_of
 from zajil.store.people.accounts import (
     AccountRow,
@@ -75,6 +76,10 @@ def blobs_of_account(conn: Connection, account_id: AccountId) -> dict[BlobId, in
     return {BlobId(row.id): row.size for row in conn.execute(search.order_by(blob.c.id))}
 
 
+_PIECE = 262_144
+"""Bytes of a message that are copied at a time."""
+
+
 @value_class(frozen=True, slots=True)
 class CopiedBlobs:
     """What ``put_copied_blobs`` takes."""
@@ -82,6 +87,37 @@ class CopiedBlobs:
     staged: tuple[StagedBlob, ...]
     summaries: tuple[tuple[object, ...], ...]
     """Rows of table ``summary``."""
+
+
+def stage_copies(
+    conn: Connection, source: Blobs, target: Blobs, blob_ids: Sequence[BlobId]
+) -> CopiedBlobs:
+    """Write the bytes of blobs to another shard, where they are large, and return all of them.
+
+    They keep the digests of their rows: a message that is damaged here is damaged there, too.
+
+    Args:
+        conn: a snapshot of the old shard.
+        source: blobs of the old shard.
+        target: blobs of the new one.
+        blob_ids: those that are deleted meanwhile are passed over.
+
+    Raises:
+        StoreFull, StoreUnavailable: one cannot be read or written.
+    """
+    query = sa.select(blob.c.id, blob.c.digest).where(blob.c.id.in_(blob_ids))
+    digests = {row.id: row.digest for row in conn.execute(query)}
+    staged: list[StagedBlob] = []
+    for blob_id in (one for one in blob_ids if one in digests):
+        with source.open(conn, blob_id) as reader:
+            pieces = (
+                reader.read_at(start, min(_PIECE, reader.size - start))
+                for start in range(0, reader.size, _PIECE)
+            )
+            copy = target.stage_again(blob_id, reader.size, pieces)
+        known = digests[blob_id]
+        staged.append(copy if known is None else replace(copy, digest=bytes(known)))
+    return CopiedBlobs(tuple(staged), read_summaries(conn, blob_ids))
 
 
 def read_summaries(conn: Connection, blob_ids: Sequence[BlobId]) -> tuple[tuple[object, ...], ...]:
