@@ -73,6 +73,8 @@ def test_options_are_right(block: Block, world: World, run: Run) -> None:
     places = itertools.islice(own_places(), 100, None)
     usual = r'"(?:0\.0\.0\.0|\[::\]|127\.0\.0\.1):\d+"'
     text = re.sub(usual, lambda _: f'"{next(places)}"', text)
+    if block.page == "shards":  # SQLite stands for another database
+        text = re.sub(r'"postgresql://[^"]+"', '"sqlite"', text)
     tree = tomllib.loads(text)
     for file in _secrets(tree):
         _write(folder / file, b"sqlite\n" if "store" in tree else b"c2VjcmV0IG9mIHRlc3Rz\n")

@@ -235,8 +235,16 @@ def claim_address(
     *,
     account_id: int | None = None,
     targets: tuple[Address, ...] | None = None,
+    was_moved: bool = False,
 ) -> None:
     """Enter an address into the directory, for an account or as an alias; not a unit itself.
+
+    Args:
+        tx: the transaction.
+        claimed: the address.
+        account_id: of the account.
+        targets: of the alias.
+        was_moved: also if the catalogue names another shard for it: the account comes back.
 
     Raises:
         BadAlias: an account would be a catch-all.
@@ -251,7 +259,7 @@ def claim_address(
     moved = sa.select(shard_place.c.name).where(shard_place.c.name == claimed.key)
     if tx.execute(sa.select(address.c.key).where(address.c.key == claimed.key)).first():
         raise taken
-    if tx.execute(moved).first():
+    if not was_moved and tx.execute(moved).first():
         raise taken
     row = {
         "key": claimed.key,

@@ -74,7 +74,7 @@ def _restore(tx: Connection, source: AccountSource) -> RestoredAccount:
     if find_target(tx, was) is not None:
         raise LookupError(f"account {was.login} exists")
     account_id = _insert_account(tx, source)
-    claim_address(tx, was.address, account_id=account_id)
+    claim_address(tx, was.address, account_id=account_id, was_moved=True)
     boxes = tuple(chosen_mailboxes(source, Choice()))
     restore_mailboxes(tx, [RestoreMailboxes(source, account_id, boxes, ignores_limit=True)])
     for name, treatment in TABLES.items():
