@@ -342,6 +342,13 @@ PAGES: dict[str, Page] = {
             "zajil account move basim@example.org --undo": Expected(
                 status=1, says=("nothing to undo",)
             ),
+            # tests/cli/test_account_move.py has a shard that was restored.
+            "zajil --shard main backup restore-account basim@example.org": Expected(
+                status=1, says=("contains no snapshot",)
+            ),
+            "zajil account remove basim@example.org": Expected(
+                status=2, says=("confirm with --yes",)
+            ),
         },
     ),
     "signing": Page(

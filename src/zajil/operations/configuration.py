@@ -60,8 +60,7 @@ def find_mistakes(configuration: Configuration, file: Path, now_ms: int) -> list
     return [
         *must_mend(configuration),
         *should_mend(configuration, file, now_ms),
-        *_store(configuration),
-        *_other_stores(configuration),
+        *_stores(configuration),
         *_tls_files(configuration),
         *_listeners(configuration, file),
         *network_findings(configuration),
@@ -274,10 +273,15 @@ def _store(configuration: Configuration, shard: str = MAIN_SHARD) -> Iterator[Fi
         yield Finding(option, str(error))
 
 
-def _other_stores(configuration: Configuration) -> Iterator[Finding]:
+def _stores(configuration: Configuration) -> Iterator[Finding]:
+    of_main = list(_store(configuration))
+    yield from of_main
+    named = {one.option for one in of_main}
     for shard in configuration.store.shards:
-        for one in _store(configuration_of(configuration, shard), shard):
-            yield Finding(f"store.shards.{shard}", one.reason, is_warning=one.is_warning)
+        option = f"store.shards.{shard}"
+        if option not in named:  # one that is not created yet has nothing to look at
+            for one in _store(configuration_of(configuration, shard), shard):
+                yield Finding(option, one.reason, is_warning=one.is_warning)
 
 
 def _missing_shards(conn: Snapshot, configuration: Configuration) -> Iterator[Finding]:
