@@ -82,6 +82,8 @@ def backup_made(world: World, run: Run, stack: ExitStack) -> None:
 def s3_access(world: World, stack: ExitStack) -> None:
     """An S3 server runs, and the configuration names it; there is a key file."""
     server = stack.enter_context(moto_server())
+    # All servers of moto in a process have the same objects: those of another page are in the way.
+    server.empty("s3://mail/messages")
     access = server.options().model_dump(include={"endpoint", "region", "access_key", "secret_key"})
     world.set({"store": {"s3": access}})
     (world.configuration.parent / "store.key").write_text(new_key_text())

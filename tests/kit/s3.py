@@ -10,9 +10,11 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from zajil.config.options_s3 import StoreS3Options
+from zajil.store.blobs.bucket import Bucket
 
 BUCKET = "mail"
 _PIECE = 65_536
@@ -30,6 +32,12 @@ class S3Server:
     def new_place(self) -> str:
         """Return a prefix that nobody uses."""
         return f"s3://{BUCKET}/{os.urandom(6).hex()}"
+
+    def empty(self, place: str) -> None:
+        """Delete all objects of a prefix."""
+        limit = timedelta(seconds=60)
+        bucket = Bucket(place, self.options(), timeout=limit, retry=limit, retries=2)
+        bucket.delete_all([one.name for one in bucket.list()])
 
     def options(self, **fields: Any) -> StoreS3Options:
         """Return ``store.s3``."""
