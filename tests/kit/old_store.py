@@ -29,7 +29,9 @@ ARCHIVES = sorted(path.name.partition(".")[0] for path in SCHEMAS.glob("*.tar.xz
 def unpack(schema: str, folder: Path) -> dict[str, Any]:
     """Unpack the data folder of a schema; return what must be in it."""
     with tarfile.open(SCHEMAS / f"{schema}.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # since Python 3.11.4
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(folder)  # noqa: S202 - an archive of ours
     folder.chmod(0o700)
     expected: dict[str, Any] = json.loads((folder / "expected.json").read_text("utf-8"))
     return expected

@@ -73,7 +73,7 @@ class LabState:
         """Return the password kept under a name, a new one if there is none."""
         passwords = self._data["passwords"]
         if name not in passwords:
-            passwords[name] = secrets.token_urlsafe(12)
+            passwords[name] = secrets.token_hex(8)  # a word that no program takes for an option
         return str(passwords[name])
 
     def save(self) -> None:
