@@ -41,6 +41,7 @@ class FaultProxy:
 
     def forget(self) -> None:
         """Pass nothing on for what is open, and tell nobody, as a firewall that restarted does."""
+        self.partition()
         self._to_service, self._to_node = asyncio.Event(), asyncio.Event()
 
     def refuse(self) -> None:

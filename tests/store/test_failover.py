@@ -21,7 +21,12 @@ from zajil.store.engine.batch import Topic
 from zajil.store.engine.errors import StoreFull, StoreUnavailable
 from zajil.store.engine.notifications import Notifications
 from zajil.store.engine.open import Store
-from zajil.store.engine.postgres_connection import PostgresConnection, connect, read_address
+from zajil.store.engine.postgres_connection import (
+    PostgresConnection,
+    connect,
+    in_haste,
+    read_address,
+)
 from zajil.store.engine.rows import insert_rows
 from zajil.store.schema import counter
 
@@ -85,7 +90,7 @@ def test_connections_that_the_network_forgot(
 ) -> None:
     """One sign of life finds it out; then nobody else waits for an answer on an old connection."""
     monkeypatch.setattr("zajil.store.engine.standing._ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(PostgresConnection, "doubted", 0.0)
+    monkeypatch.setattr(PostgresConnection, "doubted", {})
 
     async def use(port: int, forget: Callable[[], object]) -> None:
         url = new_url(server).replace(f":{server.port}/", f":{port}/")
@@ -109,6 +114,36 @@ def test_connections_that_the_network_forgot(
 
             # A store that starts blocks its loop, and the proxy needs one that goes on.
             await asyncio.to_thread(lambda: asyncio.run(use(proxy.port, forget)))
+
+    asyncio.run(run())
+
+
+def test_a_server_that_hangs_says_nothing_of_another_one(server: Server) -> None:
+    """One shard is away; connections to the database of another one stay."""
+
+    def use(hanging_port: int, forget: Callable[[], object]) -> None:
+        with (
+            connect(read_address(new_url(server)), 60.0) as healthy,
+            connect(
+                read_address(new_url(server).replace(f":{server.port}/", f":{hanging_port}/")), 60.0
+            ) as hanging,
+        ):
+            forget()
+            with in_haste(0.2), pytest.raises(psycopg.errors.QueryCanceled):
+                hanging.execute("SELECT 1")
+            healthy.execute("SELECT 1")
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        async with fault_proxy("127.0.0.1", server.port) as proxy:
+
+            async def forget() -> None:
+                proxy.forget()
+
+            def forget_now() -> None:
+                asyncio.run_coroutine_threadsafe(forget(), loop).result(60)
+
+            await asyncio.to_thread(use, proxy.port, forget_now)
 
     asyncio.run(run())
 

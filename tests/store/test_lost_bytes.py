@@ -25,8 +25,14 @@ from zajil.store.blobs.location import parse_location
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
 from zajil.store.people.directory import look_up
-from zajil.store.restore.lost_bytes import RestoredBytes, find_lost, restore_bytes
-from zajil.store.schema import blob
+from zajil.store.restore.lost_bytes import (
+    NewBytes,
+    RestoredBytes,
+    find_lost,
+    replace_bytes,
+    restore_bytes,
+)
+from zajil.store.schema import blob, blob_garbage, message
 
 pytest.importorskip("obstore")
 pytest.importorskip("moto.server")
@@ -121,6 +127,25 @@ def test_a_backup_without_these_bytes_is_no_help(store: Store, tmp_path: Path) -
     store.write_now(forge_digest, 6000)
     lose(store, 6000)
     assert "the backup has other bytes" in " ".join(again(store, without).left)
+
+
+def test_bytes_of_a_message_that_is_deleted_meanwhile_do_not_stay(store: Store) -> None:
+    """Also where they would have gone to the place of the lost ones."""
+    blob_id = lose(store, 5000)
+    query = sa.select(blob.c.location).where(blob.c.id == blob_id)
+    old = store.read_now(lambda conn: conn.scalar(query))
+    staged = store.blobs.stage_again(blob_id, 5014, [bytes(5014)])
+    store.write_now(delete_message, blob_id)
+    assert store.write_now(replace_bytes, NewBytes(old, staged)) is False
+    garbage = sa.select(blob_garbage.c.location)
+    assert staged.location in store.read_now(lambda conn: list(conn.scalars(garbage)))
+
+
+def delete_message(tx: Connection, items: Sequence[BlobId]) -> list[None]:
+    for blob_id in items:
+        tx.execute(sa.delete(message).where(message.c.blob_id == blob_id))
+        tx.execute(sa.delete(blob).where(blob.c.id == blob_id))
+    return [None] * len(items)
 
 
 def forge_digest(tx: Connection, items: Sequence[int]) -> list[None]:

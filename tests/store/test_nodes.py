@@ -240,6 +240,70 @@ def test_a_transaction_under_way_is_rolled_back(postgres_url: str, tmp_path: Pat
     asyncio.run(run())
 
 
+def keeper_of(store: Store) -> NodeKeeper:
+    """Return what looks at the other nodes; it declares one gone that is silent in three looks."""
+    keeper = NodeKeeper(
+        store,
+        is_first=True,
+        workers=1,
+        sessions=lambda: 0,
+        when_gone=lambda: None,
+        when_draining=lambda: None,
+    )
+    keeper._silence = Silence(0.02)
+    return keeper
+
+
+def states_of(store: Store) -> dict[NodeId, NodeState]:
+    return {row.node_id: row.state for row in store.read_now(list_nodes)}
+
+
+def test_a_node_that_stopped_in_the_middle_of_a_sign_of_life(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """Its row is locked until the database ends that. Then it has been silent all the time."""
+    one, two = (open_test_store(postgres_url, tmp_path / name) for name in ("one", "two"))
+    keeper, lock = keeper_of(one), sa.text("SELECT 1 FROM node WHERE id = :id FOR UPDATE")
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        with two._dialect.writer.begin() as conn:
+            conn.execute(lock, {"id": two.node_id})
+            for _ in range(5):
+                await keeper._look(loop.time())
+                await asyncio.sleep(0.02)
+            assert states_of(one)[two.node_id] is NodeState.ACTIVE
+        await keeper._look(loop.time())
+
+    asyncio.run(run())
+    assert states_of(one)[two.node_id] is NodeState.GONE
+    for store in (one, two):
+        store.close_now()
+
+
+def test_many_deaths_do_not_delay_the_own_sign_of_life(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections of many nodes do not end: each look waits for those of one."""
+    names = ("one", "two", "three", "four")
+    one, *others = (open_test_store(postgres_url, tmp_path / name) for name in names)
+    monkeypatch.setattr(keeping, "_CLEAR_SECONDS", 0.05)
+    monkeypatch.setattr(one._dialect, "end_connections", lambda *_: 1)
+    keeper = keeper_of(one)
+
+    async def run() -> list[NodeState]:
+        loop, found = asyncio.get_running_loop(), list[NodeState]()
+        while NodeState.GONE not in found:
+            await keeper._look(loop.time())
+            await asyncio.sleep(0.02)
+            found = list(states_of(one).values())
+        return found
+
+    assert asyncio.run(run()).count(NodeState.GONE) == 1
+    for store in (one, *others):
+        store.close_now()
+
+
 def test_connections_that_do_not_end_hide_no_other_node(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,15 +320,7 @@ def test_connections_that_do_not_end_hide_no_other_node(
         return 1 if node_id == two.node_id else end_connections(node_id, epoch)
 
     async def run() -> None:
-        keeper = NodeKeeper(
-            one,
-            is_first=True,
-            workers=1,
-            sessions=lambda: 0,
-            when_gone=lambda: None,
-            when_draining=lambda: None,
-        )
-        keeper._silence = Silence(0.02)
+        keeper = keeper_of(one)
         loop, alive = asyncio.get_running_loop(), 3
         while alive > 1:
             await keeper._look(loop.time())

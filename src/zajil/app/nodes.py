@@ -125,17 +125,28 @@ class NodeKeeper:
         others = [row for row in rows if row.node_id != self._standing.node_id]
         self._note_skew(own)
         for row in self._silence.look(others, began, asyncio.get_running_loop().time()):
-            await self._take_over(row)
+            if not await self._take_over(row):
+                break  # as below; who is silent now is so at the next look, too
         gone = [row for row in others if row.state not in ALIVE and not row.is_cleared]
         for row in sorted(gone, key=lambda row: self._stuck.get(row.node_id, 0.0)):
             if not await self._clear(row, row.epoch):
                 break  # the next beat must not come late; another one is tried then
 
-    async def _take_over(self, row: NodeRow) -> None:
-        epoch = await self._in_thread(lambda: self._standing.declare_gone(row))
-        if epoch is not None:
-            self._log.error("a node is gone", node=row.node_id, host=row.host)
-            await self._clear(row, epoch)
+    async def _take_over(self, row: NodeRow) -> bool:
+        """Declare a silent node gone, and clear it; return what ``_clear`` does."""
+        try:
+            epoch = await self._in_thread(lambda: self._standing.declare_gone(row))
+        except NodeGone:
+            raise
+        except StoreUnavailable as error:
+            # It stopped in the middle of a sign of life, which locks its row until the database
+            # ends that: it stays silent, and the next look tries again.
+            self._note_stuck(row, error)
+            return True
+        if epoch is None:
+            return True
+        self._log.error("a node is gone", node=row.node_id, host=row.host)
+        return await self._clear(row, epoch)
 
     async def _clear(self, row: NodeRow, epoch: int) -> bool:
         """Take over the work of a node that is gone; return whether nothing is in the way."""
@@ -147,12 +158,7 @@ class NodeKeeper:
             raise
         except StoreUnavailable as error:
             # No look failed: whether other nodes live is known all the same.
-            if row.node_id not in self._stuck:
-                reason = str(error)
-                self._log.error(
-                    "cannot take over the work of a node", node=row.node_id, reason=reason
-                )
-            self._stuck[row.node_id] = asyncio.get_running_loop().time()
+            self._note_stuck(row, error)
             return False
         self._stuck.pop(row.node_id, None)
         if freed is None:
@@ -167,6 +173,13 @@ class NodeKeeper:
         )
         self._store.changes.announce({QUEUE})
         return True
+
+    def _note_stuck(self, row: NodeRow, error: StoreUnavailable) -> None:
+        if row.node_id not in self._stuck:
+            self._log.error(
+                "cannot take over the work of a node", node=row.node_id, reason=str(error)
+            )
+        self._stuck[row.node_id] = asyncio.get_running_loop().time()
 
     def _note_state(self) -> None:
         if self._standing.state is NodeState.DRAINING and not self._is_told_of_drain:

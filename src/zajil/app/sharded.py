@@ -198,7 +198,13 @@ class WorkerShards:
             is_due = move.switched_ms is not None and move.switched_ms <= due_ms
             if move.step is not MoveStep.SWITCHED or not is_due or old is None:
                 continue
-            await old.store.write_large(let_go, move.account_id, move.account_id)
+            try:
+                await old.store.write_large(let_go, move.account_id, move.account_id)
+            except StoreUnavailable as error:  # the others wait for no database but their own
+                get_logger().warning(
+                    "cannot remove a moved account yet", login=move.login, reason=str(error)
+                )
+                continue
             await main.store.write(end_move, move.address_key)
             get_logger().info("removed a moved account", login=move.login, shard=move.from_shard)
 

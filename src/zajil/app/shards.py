@@ -15,7 +15,7 @@ import mmap
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from zajil.app.sharded import WorkerShards
 
 _NUMBER = struct.Struct("@q")
+_RETRY_SECONDS = 1.0
+"""Until the catalogue is read again, where that failed."""
 
 
 class ShardNotCreated(StoreUnavailable):
@@ -344,14 +346,20 @@ async def until_shards_are_used(main: Store) -> None:
     """
     changed = asyncio.Event()
     main.changes.subscribe(DIRECTORY, changed.set)
-    used: set[str] = set()
-    while not used:
+    # At once, too: a change between the start of the worker and now told nobody.
+    while not (used := await _read_until_it_works(main)):
         await changed.wait()
         changed.clear()
-        with suppress(StoreUnavailable):
-            used = await main.read(used_shards)
     get_logger().error(
         "a shard is used that store.shards does not name: mail for it is deferred until this "
         "server is started with it",
         shard=min(used),
     )
+
+
+async def _read_until_it_works(main: Store) -> set[str]:
+    while True:
+        try:
+            return await main.read(used_shards)
+        except StoreUnavailable:  # nobody tells of the same change again
+            await asyncio.sleep(_RETRY_SECONDS)

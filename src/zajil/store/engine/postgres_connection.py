@@ -3,7 +3,7 @@
 Laws:
 - Nothing waits for ever: a connection that gets no answer within its time is closed.
 - A network that restarts may forget all connections without a word. So when a sign of life gets no
-  answer, each connection that is older is closed before its next transaction.
+  answer, each connection to that server that is older is closed before its next transaction.
 - Several servers in ``store.url`` are one database: the one that takes writes is used.
 - A connection to a server that takes no writes any more is closed, so that the next one finds the
   server that does.
@@ -54,7 +54,7 @@ _haste = _HasteOfThread()
 @contextmanager
 def in_haste(seconds: float) -> Iterator[None]:
     """Let each statement of this thread fail that gets no answer in so many seconds; connections
-    that are older than one that failed are doubted.
+    to the same server that are older than one that failed are doubted.
     """
     _haste.seconds = seconds
     try:
@@ -66,8 +66,10 @@ def in_haste(seconds: float) -> Iterator[None]:
 class PostgresConnection(psycopg.Connection[Any]):
     """A connection that waits for a limited time."""
 
-    doubted: ClassVar[float] = 0.0
-    """The network may have lost connections that are older, by ``time.monotonic``."""
+    doubted: ClassVar[dict[str, float]] = {}
+    """By server: the network may have lost connections that are older, by ``time.monotonic``."""
+    server: str = ""
+    """Host and port; a process may use several, and one that hangs says nothing of the others."""
     opened: float = float("inf")
     patience: float | None = None
     """Seconds that one statement may take; ``None``: any time."""
@@ -82,7 +84,7 @@ class PostgresConnection(psycopg.Connection[Any]):
             psycopg.Error: what the server said.
         """
         is_idle = self.pgconn.transaction_status == TransactionStatus.IDLE
-        if self.opened < self.doubted and is_idle:
+        if is_idle and self.opened < self.doubted.get(self.server, 0.0):
             self.pgconn.finish()
             raise psycopg.OperationalError("the network may have lost this connection")
         if timeout is not None:
@@ -93,7 +95,7 @@ class PostgresConnection(psycopg.Connection[Any]):
         except _WaitTimeout:
             self.pgconn.finish()
             if _haste.seconds is not None:
-                PostgresConnection.doubted = time.monotonic()
+                self.doubted[self.server] = time.monotonic()
             reason = f"the server gave no answer for {patience:g} seconds"
             raise QueryCanceled(reason) from None
         except ReadOnlySqlTransaction:
@@ -132,6 +134,7 @@ def connect(
     """
     connection = PostgresConnection.connect(**parameters)
     connection.opened, connection.patience = time.monotonic(), patience
+    connection.server = f"{connection.info.host}:{connection.info.port}"
     connection.add_notice_handler(connection.hear)
     if first:
         try:

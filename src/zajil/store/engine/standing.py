@@ -153,7 +153,7 @@ class NodeStanding:
         Raises:
             StoreUnavailable: the database cannot be reached.
         """
-        with _told():
+        with _told(), self._dialect.in_haste(_ANSWER_SECONDS):  # our own beat must not come late
             return declare_gone(self._dialect, row)
 
     def clear(

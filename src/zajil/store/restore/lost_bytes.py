@@ -62,7 +62,8 @@ def replace_bytes(tx: Connection, items: Sequence[NewBytes]) -> list[bool]:
         new = {"content": staged.content, "location": staged.location}
         changed = tx.execute(sa.update(blob).where(mine).values(new)).rowcount == 1
         useless = item.old if changed else staged.location
-        if useless is not None and item.old != staged.location:
+        is_same = changed and item.old == staged.location  # a file that was gone is there again
+        if useless is not None and not is_same:
             add_garbage(tx, [[useless]])
         done.append(changed)
     return done
