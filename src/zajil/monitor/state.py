@@ -76,8 +76,13 @@ class StateReader:
             meters.STORE_UP: {(): 0},
         }
         found |= await asyncio.to_thread(self._disk)
-        found |= await asyncio.to_thread(self._replica)
-        found |= await self._of_shards()
+        # At the same time: several that hang must not take longer than whoever asks waits.
+        for values in await asyncio.gather(self._of_main(), self._of_replica(), self._of_shards()):
+            found |= values
+        return found
+
+    async def _of_main(self) -> Values:
+        found: dict[Meter, Mapping[Labels, float]] = {}
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 found |= await self.store.read(self._of_store)
@@ -86,8 +91,7 @@ class StateReader:
                 }
         except (StoreUnavailable, TimeoutError):
             return found
-        found[meters.STORE_UP] = {(): 1}
-        return found
+        return {**found, meters.STORE_UP: {(): 1}}
 
     async def _of_shards(self) -> Values:
         """Return the states of the other shards; one that cannot be read is only said to be so."""
@@ -147,9 +151,14 @@ class StateReader:
             meters.CLOCK_SKEW: {(): own[0].skew_ms / 1000} if own else {},
         }
 
-    def _replica(self) -> Values:
-        replica = self.store.replica
-        lag = None if replica is None else replica.known_lag()
+    async def _of_replica(self) -> Values:
+        if self.store.replica is None:
+            return {}
+        try:
+            async with asyncio.timeout(_STORE_SECONDS / 2):
+                lag = await asyncio.to_thread(self.store.replica.known_lag)
+        except TimeoutError:
+            return {}
         return {} if lag is None else {meters.REPLICA_LAG: {(): lag}}
 
     def _disk(self) -> Values:
