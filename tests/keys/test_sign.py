@@ -16,6 +16,7 @@ from kit.mail import NOON_MS
 from kit.operations import BOSS
 from kit.store import running
 from zajil.config.options_keys import KeyOptions
+from zajil.keys.sharded import ShardedKeyring
 from zajil.keys.sign import BODY_NEED, Signed, Signer, author_domain
 from zajil.mailauth.dkim_body import BodyDigests
 from zajil.message.fields import read_fields, split_message
@@ -171,3 +172,21 @@ def test_a_store_that_is_away_lets_nothing_leave_unsigned(store: Store) -> None:
 )
 def test_the_first_author_says_whose_mail_it_is(value: bytes, domain: str | None) -> None:
     assert author_domain(read_fields(value)) == domain
+
+
+def test_nothing_leaves_unsigned_while_the_shard_of_its_domain_is_away(store: Store) -> None:
+    """An account that is apart from its domain writes: the keys are in a store that is not open."""
+    homes = {"north.test": "north", "south.test": "main"}
+
+    async def run() -> None:
+        async with running(store):
+            ring = ShardedKeyring(store, "main", {}, homes.get)
+            signer = Signer(ring, FakeClock(NOON_MS))
+            with pytest.raises(StoreUnavailable, match="the shard north is not available"):
+                await sign(signer)
+            assert await ring.keys_of("south.test") == ()
+            assert await ring.keys_of("elsewhere.test") == ()
+            # But for what the server itself has to say, of that among other things.
+            assert await ring.aligned_keys("mx.north.test") == ("mx.north.test", ())
+
+    asyncio.run(run())

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from zajil.keys.keyring import Keyring, Keys
+from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
+
+
+class _NotOpen(StoreUnavailable):
+    """The shard of a domain is not open in this worker."""
 
 
 class ShardedKeyring(Keyring):
@@ -16,7 +21,8 @@ class ShardedKeyring(Keyring):
     Args:
         store: of this shard.
         shard: its name.
-        all_rings: the keyrings of all shards, by name.
+        all_rings: the keyrings of all shards, by name; of one that is away there is none, and
+            its domains have keys that cannot be read.
         home_of: the shard of a domain, from memory; ``None``: it is not ours.
     """
 
@@ -42,6 +48,19 @@ class ShardedKeyring(Keyring):
         other = self._other(domain)
         return await (super().keys_of(domain) if other is None else other.keys_of(domain))
 
+    async def aligned_keys(self, host: str) -> tuple[str, Keys]:
+        """See ``Keyring.aligned_keys``; no keys while their shard is away: what tells an
+        administrator of that must not wait for it."""
+        try:
+            return await super().aligned_keys(host)
+        except _NotOpen:
+            return host, ()
+
     def _other(self, domain: str) -> ShardedKeyring | None:
         home = self._home_of(domain)
-        return None if home in (None, self._shard) else self._all.get(home or "")
+        if home is None or home == self._shard:
+            return None
+        other = self._all.get(home)
+        if other is None:  # mail that leaves without a signature may be refused for good
+            raise _NotOpen(f"the shard {home} is not available")
+        return other
