@@ -263,6 +263,27 @@ def test_no_more_connections(server: Server, tmp_path: Path) -> None:
     assert asyncio.run(run()) == {2}
 
 
+def test_no_connection_is_left_for_the_hints(server: Server, tmp_path: Path) -> None:
+    """A worker that opens a further shard meanwhile goes on with the others, and tries again."""
+    user = f"u{os.urandom(4).hex()}"
+    server.run(f"CREATE USER {user}")
+    server.run(f"GRANT CREATE ON DATABASE postgres TO {user}")
+    store = open_test_store(new_url(server, user), tmp_path / "data")
+
+    async def run() -> set[int]:
+        store.read_now(numbers)
+        server.run(f"ALTER USER {user} CONNECTION LIMIT 0")
+        with pytest.raises(StoreUnavailable, match=r"cannot listen .*too many connections"):
+            store.start(asyncio.get_running_loop())
+        server.run(f"ALTER USER {user} CONNECTION LIMIT -1")
+        await asyncio.to_thread(store.changes.connect)
+        server.run(f"ALTER USER {user} CONNECTION LIMIT 0")
+        async with running(store):  # nothing is opened in the loop
+            return await store.read(numbers)
+
+    assert asyncio.run(run()) == set()
+
+
 _READ_ONLY = "SELECT reset_val FROM pg_settings WHERE name = 'default_transaction_read_only'"
 
 

@@ -330,7 +330,13 @@ class ShardKeeper:
     def _open_ready(self, name: str) -> Store:
         main = self._main
         make_ready_once(main.configuration, name, self._ready, main.store, main.clock)
-        return self._open(name)
+        store = self._open(name)
+        try:
+            store.changes.connect()  # not in the loop, which serves the other shards
+        except StoreUnavailable:
+            store.close_now()
+            raise
+        return store
 
 
 async def _end_of(task: asyncio.Task[None]) -> None:

@@ -71,6 +71,14 @@ class Changes:
             for callback in list(self._callbacks.get(topic, ())):
                 callback()
 
+    def connect(self) -> None:
+        """Do that part of ``start`` before it that may block, in any thread.
+
+        Raises:
+            StoreUnavailable: the line to the other processes cannot be opened.
+        """
+        self._hints.connect()
+
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Listen to other processes, and look once a second."""
         self._hints.start(loop, self.publish)

@@ -37,9 +37,17 @@ class Hints(ABC):
         self._mark = mark
         """What our own hints begin with, so that we do not listen to ourselves."""
 
+    def connect(self) -> None:
+        """Do that part of ``start`` before it that may block, in any thread.
+
+        Raises:
+            StoreUnavailable: the line cannot be opened.
+        """
+        return
+
     @abstractmethod
     def start(self, loop: asyncio.AbstractEventLoop, publish: Publish) -> None:
-        """Listen; ``publish`` is called in the loop."""
+        """Listen; ``publish`` is called in the loop. Blocks, unless ``connect`` was called."""
 
     def send(self, topics: Set[Topic]) -> None:
         """Notify the others, without waiting, from the event loop. Never raises."""

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import NodeId
 from zajil.store.engine.batch import Topic
-from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.errors import StoreUnavailable, one_line
 from zajil.store.engine.hints import PAUSE_SECONDS, Hints, Publish
 from zajil.store.engine.postgres import Postgres, channel_name, first_of_search_path
 
@@ -44,7 +44,7 @@ class Notifications(Hints):
         self._home: tuple[asyncio.AbstractEventLoop, Publish] | None = None
         self._lock = threading.Lock()
         self._made: psycopg.Connection[Any] | None = None
-        """Made in a thread for ``revive``, which may have been cancelled meanwhile."""
+        """Made in a thread for ``start`` or ``revive``, which may have been cancelled meanwhile."""
         self._ended = False
         self._unsent: set[Topic] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -53,10 +53,23 @@ class Notifications(Hints):
         self._asked_at = 0.0
         """When that was sent, by the clock of the loop."""
 
+    def connect(self) -> None:
+        """Open the connection to listen on; blocks."""
+        try:
+            self._make()
+        except (psycopg.Error, sa.exc.DBAPIError) as error:
+            # The server allows no more of them, or has just stopped.
+            cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            raise StoreUnavailable(f"cannot listen to other workers: {one_line(cause)}") from error
+
     def start(self, loop: asyncio.AbstractEventLoop, publish: Publish) -> None:
         """Listen on a connection of our own."""
+        if self._made is None:
+            self.connect()
+        listener, self._made = self._made, None
         self._home = (loop, publish)
-        self._listen(self._connect(), loop, publish)
+        if listener is not None:
+            self._listen(listener, loop, publish)
 
     async def revive(self) -> None:
         """Connect again after the server was away, or where it gives no answer."""
