@@ -50,7 +50,7 @@ class NewBytes:
 def replace_bytes(tx: Connection, items: Sequence[NewBytes]) -> list[bool]:
     """Let rows have new bytes, if they still name the old place.
 
-    Unit of work: idempotent; locks the blobs. What no row names then is garbage.
+    Unit of work: not idempotent; locks the blobs. What no row names then is garbage.
 
     Returns:
         For each whether it was changed.
@@ -133,8 +133,8 @@ def _restore(store: Store, snapshot: Snapshot, row: Any, place: BlobPlace | None
         staged = store.blobs.stage_again(BlobId(row.id), row.size, snapshot.read_blob(place))
     except DamagedBackup as error:
         return str(error)
-    store.write_now(replace_bytes, NewBytes(row.location, staged))
-    return None
+    is_done = store.write_now(replace_bytes, NewBytes(row.location, staged))
+    return None if is_done else "it was moved or deleted meanwhile"
 
 
 def _row(conn: Connection, *, blob_id: BlobId) -> Any:
